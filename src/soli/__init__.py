@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "load": "soli.zoo",
     "available": "soli.zoo",
-    "separate_file": "soli.streaming",
+    "separate_file": "soli.files",
     "Separator": "soli.separator",
     "Estimates": "soli.separator",
     "Queryable": "soli.separator",
@@ -24,7 +24,7 @@ __all__ = [*_EXPORTS, "__version__"]
 if TYPE_CHECKING:
     from soli.errors import Cancelled, SoliError
     from soli.separator import Discoverer, Estimates, Generative, Queryable, Separator
-    from soli.streaming import separate_file
+    from soli.files import separate_file
     from soli.zoo import available, load
 
 
