@@ -1,0 +1,1 @@
+"""Tracks, cached training audio, mixing and rendering."""

@@ -1,0 +1,178 @@
+"""Stems decoded once into memory-mapped 16-bit files, so that a training step never waits for a decoder.
+
+A cache is a folder with `index.json` and one `audio.i16` of interleaved stereo samples at 44.1 kHz.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from soli.errors import SoliError
+
+SAMPLE_RATE = 44100
+_INDEX, _AUDIO = "index.json", "audio.i16"
+_FULL_SCALE = 32767.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CachedStem:
+    """Where one stem lies in the cache.
+
+    Attributes:
+        collection: the dataset it came from; recipes weight collections.
+        track: the song; stems of one track are aligned.
+        label: one of `soli.data.classes.CLASSES`.
+        offset: first frame in the audio file.
+        n_samples: length in frames.
+        gain: what the stored samples must be multiplied with.
+        bandwidth: highest frequency the recording holds, in Hz.
+        coherent: whether stems of this track make a song together.
+        split: `"train"` or `"validation"`.
+    """
+
+    collection: str
+    track: str
+    label: str
+    offset: int
+    n_samples: int
+    gain: float = 1.0
+    bandwidth: float = SAMPLE_RATE / 2
+    coherent: bool = True
+    split: str = "train"
+
+
+class CacheWriter:
+    """Append stems to a new cache; the index is written last, on a clean exit.
+
+    Args:
+        folder: created if missing; an existing cache there is replaced.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.stems: list[CachedStem] = []
+        self._n_frames = 0
+        self._audio: BinaryIO
+
+    def __enter__(self) -> CacheWriter:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / _INDEX).unlink(missing_ok=True)
+        self._audio = (self.folder / _AUDIO).open("wb")
+        return self
+
+    def add(
+        self,
+        audio: np.ndarray,
+        *,
+        collection: str,
+        track: str,
+        label: str,
+        level_dbfs: float | None = None,
+        bandwidth: float = SAMPLE_RATE / 2,
+        coherent: bool = True,
+        split: str = "train",
+    ) -> None:
+        """Store one stem.
+
+        Args:
+            audio: float `[C T]` at 44.1 kHz, mono or stereo.
+            collection: see `CachedStem`.
+            track: see `CachedStem`.
+            label: see `CachedStem`.
+            level_dbfs: scale so that the active parts have this RMS level; None keeps the level.
+            bandwidth: see `CachedStem`.
+            coherent: see `CachedStem`.
+            split: see `CachedStem`.
+        """
+        stereo = np.repeat(audio, 2, axis=0) if audio.shape[0] == 1 else audio[:2]
+        peak = max(float(np.abs(stereo).max(initial=0.0)), 1e-9)
+        frames = np.round(stereo.T * (_FULL_SCALE / peak)).astype("<i2")
+        frames.tofile(self._audio)
+        scale = 1.0 if level_dbfs is None else 10 ** (level_dbfs / 20) / max(_active_rms(stereo), 1e-6)
+        self.stems.append(
+            CachedStem(
+                collection=collection,
+                track=track,
+                label=label,
+                offset=self._n_frames,
+                n_samples=stereo.shape[1],
+                gain=peak * scale,
+                bandwidth=bandwidth,
+                coherent=coherent,
+                split=split,
+            )
+        )
+        self._n_frames += stereo.shape[1]
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._audio.close()
+        if kind is None:
+            text = json.dumps([asdict(stem) for stem in self.stems])
+            (self.folder / _INDEX).write_text(text, encoding="utf-8")
+
+
+class Cache:
+    """Read-only view of a cache folder.
+
+    Args:
+        folder: written by `CacheWriter`.
+
+    Raises:
+        SoliError: when the folder holds no complete cache.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            rows = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise SoliError(f"{folder}: no complete training cache; build one with `soli-data cache`") from error
+        self.folder = folder
+        self.stems = [CachedStem(**row) for row in rows]
+        self._audio = np.memmap(folder / _AUDIO, dtype="<i2", mode="r").reshape(-1, 2)
+
+    def read(self, stem: CachedStem, start: int, n_samples: int) -> np.ndarray:
+        """Samples of a stem; beyond its end there is silence.
+
+        Args:
+            stem: one of `self.stems`.
+            start: first frame, counted from the stem's own beginning.
+            n_samples: how many frames.
+
+        Returns:
+            float32 `[2, n_samples]`.
+        """
+        stop = min(start + n_samples, stem.n_samples)
+        out = np.zeros((2, n_samples), np.float32)
+        frames = self._audio[stem.offset + start : stem.offset + stop]
+        out[:, : stop - start] = frames.T * np.float32(stem.gain / _FULL_SCALE)
+        return out
+
+    def tracks(self, split: str) -> Iterator[tuple[str, list[CachedStem]]]:
+        """The multitracks of a split whose stems belong together.
+
+        Args:
+            split: `"train"` or `"validation"`.
+
+        Yields:
+            Track name and its stems.
+        """
+        grouped: dict[str, list[CachedStem]] = {}
+        for stem in self.stems:
+            if stem.coherent and stem.split == split:
+                grouped.setdefault(f"{stem.collection}/{stem.track}", []).append(stem)
+        yield from grouped.items()
+
+
+def _active_rms(audio: np.ndarray, frame: int = 4410) -> float:
+    """RMS over the 100 ms frames that are within 30 dB of the loudest one."""
+    usable = audio[:, : audio.shape[1] // frame * frame]
+    if usable.shape[1] == 0:
+        return float(np.sqrt(np.mean(audio**2) + 1e-12))
+    power = (usable.reshape(audio.shape[0], -1, frame) ** 2).mean(axis=(0, 2))
+    return float(np.sqrt(power[power >= power.max() * 1e-3].mean()))

@@ -1,0 +1,41 @@
+"""Losses that more than one system uses."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def soft_snr_loss(references: Tensor, estimates: Tensor, *, floor_db: float = -30.0) -> Tensor:
+    """Negative signal-to-noise ratio against the mixture, bounded so that silent sources do no harm.
+
+    For each source 10 log10(error / mixture energy + floor), averaged over batch and sources: the
+    gradient of a source fades once its error is `floor_db` below the mixture.
+
+    Args:
+        references: `[B S C T]`.
+        estimates: `[B S C T]`.
+        floor_db: level relative to the mixture below which errors no longer count.
+
+    Returns:
+        Scalar, in dB.
+    """
+    mixture = references.sum(dim=1, keepdim=True).square().mean(dim=(-2, -1)) + 1e-8
+    error = (references - estimates).square().mean(dim=(-2, -1))
+    return 10 * torch.log10(error / mixture + 10 ** (floor_db / 10)).mean()
+
+
+def spectral_l1(references: Tensor, estimates: Tensor) -> Tensor:
+    """Mean absolute error of real and imaginary parts, relative to the references' own mean magnitude.
+
+    Args:
+        references: complex `[B S ...]`.
+        estimates: complex, the same shape.
+
+    Returns:
+        Scalar.
+    """
+    truth, guess = torch.view_as_real(references), torch.view_as_real(estimates)
+    # a Huber loss with a tiny quadratic part is the one absolute error torch computes in a single pass
+    return F.smooth_l1_loss(guess, truth, beta=1e-6) / (torch.linalg.vector_norm(truth, 1) / truth.numel() + 1e-6)

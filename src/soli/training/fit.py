@@ -1,0 +1,229 @@
+"""The one training loop, read from top to bottom."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from soli.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from soli.training.task import LossModule
+
+CHECKPOINT, BEST, LOG = "checkpoint.safetensors", "best.safetensors", "log.jsonl"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitConfig:
+    """How to optimise.
+
+    Attributes:
+        steps: optimiser steps in all.
+        batch_size: mixtures in a step.
+        learning_rate: at its peak.
+        warmup: steps of linear rise.
+        cooldown: the last fraction of the steps, over which a half cosine takes the rate to zero;
+            1 is the plain cosine schedule, less keeps the peak rate for a while, so that a
+            training can be prolonged.
+        weight_decay: of AdamW, on matrices only.
+        clip: largest gradient norm.
+        ema: decay of the weight average that is validated and exported.
+        precision: `bf16` runs matrices and convolutions in bfloat16.
+        validate_every: steps between validations.
+        checkpoint_every: steps between checkpoints.
+        n_workers: processes that prepare batches.
+        seed: of weights, mixtures and dropout.
+        tensorboard: also log for TensorBoard.
+    """
+
+    steps: int = 10000
+    batch_size: int = 4
+    learning_rate: float = 1e-3
+    warmup: int = 200
+    cooldown: float = 1.0
+    weight_decay: float = 0.01
+    clip: float = 5.0
+    ema: float = 0.999
+    precision: Literal["bf16", "no"] = "bf16"
+    validate_every: int = 500
+    checkpoint_every: int = 200
+    n_workers: int = 1
+    seed: int = 0
+    tensorboard: bool = False
+
+
+def fit(
+    task: nn.Module,
+    batches: Callable[[int], Iterator[Tensor]],
+    config: FitConfig,
+    folder: Path,
+    *,
+    validate: Callable[[nn.Module], float] | None = None,
+    resume: bool = False,
+    on_step: Callable[[int, dict[str, float]], None] | None = None,
+) -> nn.Module:
+    """Train a task and return the task with its averaged weights.
+
+    Args:
+        task: has `losses(stems) -> dict[str, Tensor]` and `separator`.
+        batches: given the index of the first mixture, an endless iterator of `[B S C T]`.
+        config: how to optimise.
+        folder: receives `checkpoint.safetensors`, `best.safetensors` and `log.jsonl`.
+        validate: averaged task -> score, lower is better; decides what `best` is.
+        resume: go on from the folder's checkpoint, if there is one.
+        on_step: called after every step with the losses.
+
+    Returns:
+        The task with averaged weights, those of the best validation if there was one.
+    """
+    accelerator = Accelerator(mixed_precision=config.precision, cpu=not torch.cuda.is_available())
+    optimizer = make_optimizer(task, config)
+    average = copy.deepcopy(task).eval().requires_grad_(False)
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {"model": task, "ema": average, "optimizer": optimizer}
+    progress = Progress()
+    if resume and (folder / CHECKPOINT).exists():
+        progress = load_checkpoint(folder / CHECKPOINT, **state)
+    average.to(accelerator.device)
+    module, prepared = accelerator.prepare(LossModule(task), optimizer)
+    stream = batches(progress.step * config.batch_size)
+    log = Log(folder, tensorboard=config.tensorboard, from_step=progress.step)
+    previous, started = progress.seconds, time.monotonic()
+
+    while progress.step < config.steps:
+        rate = learning_rate(progress.step, config)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        stems = next(stream).to(accelerator.device)
+        module.train()
+        with accelerator.autocast():
+            losses = module(stems)
+        total = torch.stack(list(losses.values())).sum()
+        accelerator.backward(total)
+        norm = accelerator.clip_grad_norm_(task.parameters(), config.clip)
+        if torch.isfinite(total) and torch.isfinite(norm):
+            prepared.step()
+        prepared.zero_grad(set_to_none=True)
+        update_average(average, task, min(config.ema, (1 + progress.step) / (10 + progress.step)))
+
+        progress.step += 1
+        progress.seconds = previous + time.monotonic() - started
+        values = {name: value.item() for name, value in losses.items()} | {"norm": float(norm), "rate": rate}
+        log.write(progress.step, progress.seconds, values)
+        if on_step:
+            on_step(progress.step, values)
+        if validate and (progress.step % config.validate_every == 0 or progress.step == config.steps):
+            score = validate(average)
+            progress.history.append((progress.step, score))
+            log.write(progress.step, progress.seconds, {"validation": score})
+            if score < progress.best:
+                progress.best = score
+                save_checkpoint(folder / BEST, **state, progress=progress)
+        if progress.step % config.checkpoint_every == 0 or progress.step == config.steps:
+            save_checkpoint(folder / CHECKPOINT, **state, progress=progress)
+    log.close()
+    if (folder / BEST).exists():
+        load_checkpoint(folder / BEST, **state)
+    return average
+
+
+def learning_rate(step: int, config: FitConfig) -> float:
+    """Linear rise, a flat stretch, and half a cosine down to zero.
+
+    Args:
+        step: optimiser steps done so far.
+        config: gives peak, warm-up and cool-down.
+
+    Returns:
+        The rate of the next step.
+    """
+    start = config.steps * (1 - config.cooldown)
+    fraction = max(step - start, 0.0) / max(config.steps - start, 1.0)
+    return config.learning_rate * min(1.0, (step + 1) / max(config.warmup, 1)) * 0.5 * (1 + math.cos(math.pi * fraction))
+
+
+def make_optimizer(task: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
+    """AdamW with weight decay on matrices and kernels, none on biases and gains.
+
+    Args:
+        task: its parameters.
+        config: rate and decay.
+
+    Returns:
+        The optimiser.
+    """
+    parameters = [parameter for parameter in task.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, task: nn.Module, decay: float) -> None:
+    """Move the averaged weights a step towards the current ones; buffers are copied.
+
+    Args:
+        average: updated in place.
+        task: the current weights.
+        decay: how much of the old average stays.
+    """
+    pairs = zip(average.parameters(), task.parameters(), strict=True)
+    olds, news = map(list, zip(*pairs, strict=True))
+    torch._foreach_lerp_(olds, [new.detach() for new in news], 1 - decay)
+    for old, new in zip(average.buffers(), task.buffers(), strict=True):
+        old.copy_(new)
+
+
+class Log:
+    """One JSON object a line, and TensorBoard if asked for.
+
+    Args:
+        folder: receives `log.jsonl`; lines after `from_step` are dropped, a resumed run rewrites them.
+        tensorboard: also write TensorBoard events.
+        from_step: the step training goes on from.
+    """
+
+    def __init__(self, folder: Path, *, tensorboard: bool = False, from_step: int = 0) -> None:
+        path = folder / LOG
+        kept = [line for line in _lines(path) if json.loads(line)["step"] <= from_step] if from_step else []
+        self._file = path.open("w", encoding="utf-8", buffering=1)
+        self._file.writelines(line + "\n" for line in kept)
+        self._board = None
+        if tensorboard:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._board = SummaryWriter(str(folder))
+
+    def write(self, step: int, seconds: float, values: dict[str, float]) -> None:
+        """Add a line.
+
+        Args:
+            step: optimiser steps done.
+            seconds: since training began.
+            values: what to note.
+        """
+        rounded = {name: float(f"{value:.6g}") for name, value in values.items()}
+        self._file.write(json.dumps({"step": step, "seconds": round(seconds, 1), **rounded}) + "\n")
+        if self._board:
+            for name, value in values.items():
+                self._board.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Finish the files."""
+        self._file.close()
+        if self._board:
+            self._board.close()
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []

@@ -1,0 +1,204 @@
+"""From a recipe to a trained model folder: the builder that `soli train` calls."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from soli import zoo
+from soli.config import from_dict, load_toml
+from soli.data.cache import Cache
+from soli.data.mixing import Mixer, MixingConfig, batches
+from soli.errors import SoliError
+from soli.evaluation.metrics import sdr_global
+from soli.training.fit import FitConfig, fit
+
+TASKS = {
+    ("classcond", "modern"): "soli.systems.classcond.training:ClassCondTask",
+    ("classcond", "paper"): "soli.systems.classcond.paper_training:PaperTask",
+    ("mask_inference", "paper"): "soli.baselines.mask_inference_training:MaskInferenceTask",
+}
+"""(system, preset) -> the class of its training task."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A training, as its TOML file states it.
+
+    Attributes:
+        system: name of the system.
+        preset: `"paper"` or `"modern"`.
+        output: folder for checkpoints, log and the exported model.
+        caches: folders written by `soli data cache`.
+        model: overrides of the system's config.
+        task: overrides of the task's weights.
+        mixing: how mixtures are drawn.
+        training: how to optimise.
+        initial: model folder whose weights to start from, if any.
+        threads: of the CPU.
+    """
+
+    system: str
+    preset: str
+    output: str
+    caches: tuple[str, ...]
+    model: dict[str, Any] = field(default_factory=dict)
+    task: dict[str, Any] = field(default_factory=dict)
+    mixing: MixingConfig = field(default_factory=MixingConfig)
+    training: FitConfig = field(default_factory=FitConfig)
+    initial: str = ""
+    threads: int = 0
+
+
+def load_recipe(path: Path, overrides: list[str]) -> Recipe:
+    """Read a recipe and check every key and value before any work starts.
+
+    Args:
+        path: TOML file.
+        overrides: `key=value`, dots reaching into tables.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        SoliError: for an unknown key, a wrong value or an unknown system.
+    """
+    recipe = from_dict(Recipe, load_toml(path, overrides))
+    if (recipe.system, recipe.preset) not in TASKS:
+        known = ", ".join("/".join(key) for key in TASKS)
+        raise SoliError(f"nothing to train for {recipe.system}/{recipe.preset}; known: {known}")
+    return recipe
+
+
+def run_recipe(path: Path, overrides: list[str], resume: bool) -> Path:
+    """Train what a recipe says and export the model.
+
+    Args:
+        path: TOML file.
+        overrides: `key=value`, dots reaching into tables.
+        resume: go on from the last checkpoint.
+
+    Returns:
+        The exported model's folder.
+    """
+    recipe = load_recipe(path, overrides)
+    if recipe.threads:
+        torch.set_num_threads(recipe.threads)
+    torch.manual_seed(recipe.training.seed)
+    task = build_task(recipe)
+    caches = [Cache(Path(folder)) for folder in recipe.caches]
+    mixer = Mixer(caches, recipe.mixing, seed=recipe.training.seed)
+    trained = fit(
+        task,
+        _stream(mixer, recipe.training),
+        recipe.training,
+        Path(recipe.output),
+        validate=validation(caches, mono=recipe.mixing.mono, precision=recipe.training.precision),
+        resume=resume,
+    )
+    folder = Path(recipe.output) / "model"
+    zoo.save(trained.separator, folder, card(recipe, path, trained))
+    return folder
+
+
+def build_task(recipe: Recipe) -> nn.Module:
+    """The task of a recipe, its separator freshly initialised or loaded from `initial`.
+
+    Args:
+        recipe: names system, preset and overrides.
+
+    Returns:
+        The task.
+
+    Raises:
+        SoliError: for an unknown key in `[model]` or `[task]`.
+    """
+    key = (recipe.system, recipe.preset)
+    separator_class, task_class = _resolve(zoo.SYSTEMS[key]), _resolve(TASKS[key])
+    config = from_dict(separator_class.Config, recipe.model, where="model")
+    separator = zoo.load(recipe.initial) if recipe.initial else separator_class(config)
+    try:
+        return task_class(separator.train(), **recipe.task)
+    except TypeError as error:
+        raise SoliError(f"[task] of this recipe does not fit {task_class.__name__} ({error})") from error
+
+
+def validation(caches: list[Cache], *, mono: bool, precision: str) -> Callable[[nn.Module], float] | None:
+    """Score on the validation songs of the caches: minus the median SDR over songs, averaged over sources.
+
+    Args:
+        caches: whose validation split is used whole.
+        mono: mix the songs down first.
+        precision: `bf16` validates under autocast, as trained.
+
+    Returns:
+        A function from task to score, or None when the caches hold no validation songs.
+    """
+    songs = [_song(cache, stems) for cache in caches for _, stems in cache.tracks("validation")]
+    if not songs:
+        return None
+
+    @torch.no_grad()
+    def score(task: nn.Module) -> float:
+        values = []
+        separator = task.separator
+        for song in songs:
+            references = torch.stack([song[name] for name in separator.sources])
+            references = references.mean(dim=1, keepdim=True) if mono else references
+            with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+                estimates = separator.separate(references.sum(dim=0), separator.sample_rate).stems
+            values.append(sdr_global(references, estimates))
+        return -float(torch.stack(values).nanmedian(dim=0).values.mean())
+
+    return score
+
+
+def card(recipe: Recipe, path: Path, trained: nn.Module) -> str:
+    """A model card that says what the weights were trained on and how.
+
+    Args:
+        recipe: what was run.
+        path: of the recipe.
+        trained: the task with its final weights.
+
+    Returns:
+        Markdown.
+    """
+    n_parameters = sum(parameter.numel() for parameter in trained.separator.parameters())
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    return "\n".join(
+        [
+            f"# {recipe.system} ({recipe.preset})",
+            "",
+            f"- sources: {', '.join(trained.separator.sources)}",
+            f"- parameters: {n_parameters:,}",
+            f"- trained with `soli train {path.name}` (recipe SHA-256 {digest}…), {recipe.training.steps} steps"
+            f" of {recipe.training.batch_size} mixtures of {recipe.mixing.segment_seconds} s",
+            "- licence, data and metrics: to be filled in by whoever publishes these weights",
+            "",
+        ]
+    )
+
+
+def _stream(mixer: Mixer, config: FitConfig) -> Callable[[int], Iterator[Tensor]]:
+    def start(first: int) -> Iterator[Tensor]:
+        return batches(mixer, batch_size=config.batch_size, first=first, n_workers=config.n_workers)
+
+    return start
+
+
+def _song(cache: Cache, stems: list[Any]) -> dict[str, Tensor]:
+    longest = max(stem.n_samples for stem in stems)
+    return {stem.label: torch.from_numpy(cache.read(stem, 0, longest)) for stem in stems}
+
+
+def _resolve(name: str) -> Any:
+    module, attribute = name.split(":")
+    return getattr(import_module(module), attribute)

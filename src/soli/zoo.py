@@ -1,0 +1,348 @@
+"""Models by name or folder: config.json, model.safetensors and card.md, checked before use.
+
+Nothing here is ever unpickled, and importing this module does not import torch: `available`
+reads two small text files per model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from soli.config import from_dict, to_dict
+from soli.devices import resolve_device
+from soli.errors import SoliError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from soli.separator import Separator
+
+FORMAT = 1
+SYSTEMS: Mapping[tuple[str, str], str] = {
+    ("classcond", "modern"): "soli.systems.classcond.separator:ClassCond",
+    ("classcond", "paper"): "soli.systems.classcond.paper:ClassCondPaper",
+    ("mask_inference", "paper"): "soli.baselines.mask_inference:MaskInference",
+}
+"""(system, preset) -> where its class is; the class has `__init__(self, config)` and a `Config` dataclass."""
+
+BUNDLED: Mapping[str, str] = {
+    "default": "classcond-modern",
+    "classcond": "classcond-modern",
+    "classcond-paper": "classcond-paper",
+}
+"""Name a user may load -> its folder under `WEIGHTS`."""
+
+WEIGHTS = Path(__file__).parent / "weights"
+CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "model.safetensors", "card.md"
+PICKLES = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth", ".th")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelInfo:
+    """What is known of a model without loading it.
+
+    Attributes:
+        name: what `load` takes.
+        system: the method.
+        preset: which variant of the method.
+        sources: what it separates into.
+        sample_rate: in Hz.
+        n_parameters: how many numbers were learned.
+        bytes: size of the weights on disk.
+        sha256: of the weights file.
+        licence: of the weights, from the card.
+        summary: one line, from the card.
+    """
+
+    name: str
+    system: str
+    preset: str
+    sources: tuple[str, ...]
+    sample_rate: int
+    n_parameters: int
+    bytes: int
+    sha256: str
+    licence: str
+    summary: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Header:
+    """The content of config.json; all but `config` is derived when the model is saved."""
+
+    format: int
+    system: str
+    preset: str
+    sources: tuple[str, ...]
+    sample_rate: int
+    n_parameters: int
+    sha256: str
+    config: Any
+
+
+def available() -> dict[str, ModelInfo]:
+    """List the bundled models.
+
+    Returns:
+        Name -> what is known of it, for every name `load` accepts besides folders.
+    """
+    return {name: model_info(name) for name, folder in BUNDLED.items() if (WEIGHTS / folder).is_dir()}
+
+
+def model_info(name: str | Path) -> ModelInfo:
+    """Describe a model without loading it.
+
+    Args:
+        name: a bundled name or a checkpoint folder.
+
+    Returns:
+        The facts in its config.json and card.md.
+
+    Raises:
+        SoliError: for an unknown name or a damaged folder.
+    """
+    folder = _find(name)
+    header = _read_header(folder)
+    card = _read_card(folder)
+    return ModelInfo(
+        name=str(name),
+        system=header.system,
+        preset=header.preset,
+        sources=header.sources,
+        sample_rate=header.sample_rate,
+        n_parameters=header.n_parameters,
+        bytes=_weights_path(folder).stat().st_size,
+        sha256=header.sha256,
+        licence=card["licence"],
+        summary=card["summary"],
+    )
+
+
+def load(name: str | Path = "default", device: str | torch.device = "cpu") -> Separator:
+    """Load a model, ready to separate.
+
+    Args:
+        name: a bundled name (see `available`) or a checkpoint folder.
+        device: `cpu`, `cuda`, `cuda:N`, `mps` or `auto`.
+
+    Returns:
+        The separator in evaluation mode, with float32 weights.
+
+    Raises:
+        SoliError: for an unknown name or device, or a folder that is incomplete or damaged.
+    """
+    import torch
+
+    target = resolve_device(device)
+    folder = _find(name)
+    header = _read_header(folder)
+    weights = _read_weights(folder, header)
+    with torch.random.fork_rng(devices=[]):  # building a network draws random numbers; the caller's are not spent
+        separator = _build(header, folder / CONFIG_FILE)
+    _fill(separator, weights, folder / WEIGHTS_FILE)
+    return separator.to(target).eval()
+
+
+def save(separator: Separator, folder: str | Path, card: str, *, half: bool = False) -> Path:
+    """Write a model as a folder that `load` reads.
+
+    Each file is written under a temporary name and renamed, config.json last; it holds the
+    SHA-256 of the weights, so an interrupted save can never be mistaken for a whole one.
+
+    Args:
+        separator: of a class in `SYSTEMS`, with a `config`.
+        folder: created if needed; older files of the same names are replaced.
+        card: Markdown that starts with a front matter giving at least `licence` and `summary`.
+        half: store the weights in float16.
+
+    Returns:
+        The folder.
+
+    Raises:
+        SoliError: for a class outside `SYSTEMS`, a card without front matter, weights that
+            float16 cannot hold, or a folder that cannot be written.
+    """
+    from safetensors.torch import save as serialize
+
+    folder = Path(folder)
+    system, preset = _identify(separator)
+    _parse_card(card, folder / CARD_FILE)
+    weights = serialize(_storable(separator, half=half))
+    header = _Header(
+        format=FORMAT,
+        system=system,
+        preset=preset,
+        sources=separator.sources,
+        sample_rate=separator.sample_rate,
+        n_parameters=sum(parameter.numel() for parameter in separator.parameters()),
+        sha256=hashlib.sha256(weights).hexdigest(),
+        config=to_dict(separator.config),
+    )
+    _write(folder / WEIGHTS_FILE, weights)
+    _write(folder / CARD_FILE, card.encode())
+    _write(folder / CONFIG_FILE, (json.dumps(to_dict(header), indent=2) + "\n").encode())
+    return folder
+
+
+def _find(name: str | Path) -> Path:
+    """Folder of a bundled name or a path."""
+    if name in BUNDLED and (WEIGHTS / BUNDLED[str(name)]).is_dir():
+        return WEIGHTS / BUNDLED[str(name)]
+    path = Path(name)
+    if path.suffix.lower() in PICKLES:
+        raise SoliError(f"{path}: nothing is ever unpickled; allowed: a folder with {CONFIG_FILE} and {WEIGHTS_FILE}")
+    if path.is_dir():
+        return path
+    names = ", ".join(key for key, folder in BUNDLED.items() if (WEIGHTS / folder).is_dir())
+    known = f"available: {names}" if names else "none is bundled with this copy of soli"
+    raise SoliError(f"unknown model {str(name)!r}; {known}, or a folder with {CONFIG_FILE} and {WEIGHTS_FILE}")
+
+
+def _read_header(folder: Path) -> _Header:
+    """Read and check config.json."""
+    path = folder / CONFIG_FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SoliError(f"{path} is missing; a model is a folder with {CONFIG_FILE} and {WEIGHTS_FILE}") from error
+    except (OSError, ValueError) as error:
+        raise SoliError(f"{path}: cannot be read as JSON ({error})") from error
+    if isinstance(content, dict) and content.get("format") != FORMAT:
+        raise SoliError(f"{path}: format {content.get('format')!r}; this soli reads format {FORMAT}")
+    try:
+        header = from_dict(_Header, content)
+    except SoliError as error:
+        raise SoliError(f"{path}: {error}") from error
+    if (header.system, header.preset) not in SYSTEMS:
+        known = ", ".join("/".join(key) for key in SYSTEMS)
+        raise SoliError(f"{path}: unknown system {header.system}/{header.preset}; known: {known}")
+    return header
+
+
+def _read_card(folder: Path) -> dict[str, str]:
+    """Front matter of card.md."""
+    path = folder / CARD_FILE
+    try:
+        return _parse_card(path.read_text(encoding="utf-8"), path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SoliError(f"{path}: cannot read the model card ({error})") from error
+
+
+def _parse_card(text: str, path: Path) -> dict[str, str]:
+    """The `key: value` lines between the two `---` a card starts with."""
+    lines = iter(text.splitlines())
+    facts: dict[str, str] = {}
+    if next(lines, "").strip() == "---":
+        for line in lines:
+            if line.strip() == "---":
+                break
+            key, _, value = line.partition(":")
+            facts[key.strip()] = value.strip()
+    for key in ("licence", "summary"):
+        if not facts.get(key):
+            raise SoliError(f"{path}: the card must start with a front matter that gives {key!r}")
+    return facts
+
+
+def _weights_path(folder: Path) -> Path:
+    """The weights file, which must exist."""
+    path = folder / WEIGHTS_FILE
+    if path.is_file():
+        return path
+    pickles = sorted(entry.name for entry in folder.iterdir() if entry.suffix.lower() in PICKLES)
+    hint = f" ({pickles[0]} is there, but nothing is ever unpickled)" if pickles else ""
+    raise SoliError(f"{path} is missing{hint}")
+
+
+def _read_weights(folder: Path, header: _Header) -> dict[str, Tensor]:
+    """Read the tensors after checking that the file is the one that was saved."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load as deserialize
+
+    path = _weights_path(folder)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise SoliError(f"{path}: cannot be read ({error.strerror or error})") from error
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != header.sha256:
+        raise SoliError(f"{path}: damaged or replaced; its SHA-256 is {digest}, {CONFIG_FILE} says {header.sha256}")
+    try:
+        return deserialize(content)
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise SoliError(f"{path}: not a safetensors file ({error})") from error
+
+
+def _build(header: _Header, path: Path) -> Separator:
+    """Make the separator a header describes, with fresh weights."""
+    module, _, name = SYSTEMS[header.system, header.preset].partition(":")
+    system = getattr(import_module(module), name)
+    try:
+        return system(from_dict(system.Config, header.config, where="config"))
+    except SoliError as error:
+        raise SoliError(f"{path}: {error}") from error
+
+
+def _fill(separator: Separator, weights: dict[str, Tensor], path: Path) -> None:
+    """Copy weights in, every one of them and nothing else; float16 becomes float32."""
+    expected = separator.state_dict()
+    for keys, problem in ((expected.keys() - weights.keys(), "missing"), (weights.keys() - expected.keys(), "unknown")):
+        if keys:
+            raise SoliError(f"{path}: {len(keys)} {problem} tensors, such as {min(keys)!r}; not weights of this model")
+    for key, tensor in weights.items():
+        shape, needed = list(tensor.shape), list(expected[key].shape)
+        if shape != needed:
+            raise SoliError(f"{path}: tensor {key!r} has shape {shape}; this model needs {needed}")
+    separator.load_state_dict(weights)
+
+
+def _identify(separator: Separator) -> tuple[str, str]:
+    """(system, preset) of a separator's class."""
+    place = f"{type(separator).__module__}:{type(separator).__qualname__}"
+    for key, known in SYSTEMS.items():
+        if known == place:
+            return key
+    raise SoliError(f"cannot save a {place}; known classes: {', '.join(SYSTEMS.values())}")
+
+
+def _storable(separator: Separator, *, half: bool) -> dict[str, Tensor]:
+    """Copies of all tensors, on the CPU and contiguous, as safetensors wants them."""
+    import torch
+
+    tensors: dict[str, Tensor] = {}
+    for key, tensor in separator.state_dict().items():
+        tensors[key] = tensor.detach().cpu().contiguous().clone()
+        if half and tensor.is_floating_point():
+            tensors[key] = tensors[key].to(torch.float16)
+        if not torch.isfinite(tensors[key]).all():
+            limit = f"; float16 ends at {torch.finfo(torch.float16).max:.0f}" if half else ""
+            raise SoliError(f"tensor {key!r} has NaN or infinite values and is not saved{limit}")
+    return tensors
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a whole file or none: temporary name, flushed to disk, renamed."""
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as stream:
+            temporary = Path(stream.name)
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.chmod(0o644)  # temporary files are private to their owner, models are not
+        temporary.replace(path)
+    except OSError as error:
+        raise SoliError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+import torch
+
+from audio_fakes import noise, on_grid
+from soli.audio import AudioWriter, StemSet, dbfs, read, round_together
+from soli.errors import SoliError
+
+
+def test_rounding_together_keeps_the_sum_and_stays_within_one_step():
+    stems = torch.stack([noise(2, 3000, seed) for seed in range(5)]).double()
+    stems[2] = 0
+    rounded = round_together(stems, 16) * 2**15
+    assert torch.equal(rounded, rounded.round())
+    assert torch.equal(rounded.sum(dim=0), (stems.sum(dim=0) * 2**15).round())
+    assert (rounded - stems * 2**15).abs().max() <= 1
+    assert not rounded[2].any()
+    apart = (stems * 2**15).round().sum(dim=0)
+    assert not torch.equal(apart, rounded.sum(dim=0))  # one by one, the errors add up
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+def test_written_stems_sum_to_the_mixture_even_where_they_clip(tmp_path, subtype):
+    mixture = on_grid(noise(2, 5000, scale=0.3), 16)
+    stems = torch.stack([mixture * 5, mixture * -4.2, mixture * 0.15])
+    paths = {name: tmp_path / f"{name}.wav" for name in "abc"}
+    with StemSet(paths, tmp_path / "residual.wav", 44100, 2, subtype) as files:
+        for start in range(0, 5000, 700):
+            files.write(mixture[:, start : start + 700], stems[..., start : start + 700])
+    total = sum(read(path)[0].double() for path in files.paths.values())
+    assert set(files.paths) == {"a", "b", "c", "residual"}
+    assert dbfs(float((total - mixture).abs().max())) == pytest.approx(files.null_dbfs, abs=0.1)
+    assert files.null_dbfs < -90
+    assert files.clipped["a"] == (0 if subtype == "FLOAT" else int((stems[0].abs() > 1).sum()))
+    assert files.peaks["a"] == pytest.approx(float(stems[0].abs().max()), rel=1e-6)
+
+
+def test_consistent_sixteen_bit_stems_null_to_digital_silence_without_a_residual(tmp_path):
+    mixture = on_grid(noise(2, 5000), 16)
+    stems = torch.stack([mixture * share for share in (0.1, 0.2, 0.3, 0.4)])
+    paths = {name: tmp_path / f"{name}.flac" for name in "abcd"}
+    with StemSet(paths, tmp_path / "residual.flac", 44100, 2) as files:
+        files.write(mixture, stems)
+    assert sorted(os.listdir(tmp_path)) == ["a.flac", "b.flac", "c.flac", "d.flac"]
+    assert torch.equal(sum(read(path)[0] for path in files.paths.values()), mixture)
+    assert files.null_dbfs == -200
+
+
+def test_a_residual_that_begins_late_is_as_long_as_the_stems(tmp_path):
+    mixture = on_grid(noise(1, 150_000), 16)
+    claimed = mixture.clone()
+    claimed[:, 140_500:] = 0
+    with StemSet({"a": tmp_path / "a.wav"}, tmp_path / "residual.wav", 8000, 1) as files:
+        for start in range(0, 150_000, 1000):
+            block = slice(start, start + 1000)
+            files.write(mixture[:, block], claimed[None, :, block])
+    assert torch.equal(read(files.paths["residual"])[0], mixture - claimed)
+
+
+def test_stems_appear_together_or_not_at_all(tmp_path, monkeypatch):
+    commits = []
+
+    def fail_second(writer):
+        commits.append(writer)
+        if len(commits) == 2:
+            raise SoliError("no")
+        return original(writer)
+
+    original = AudioWriter.commit
+    monkeypatch.setattr(AudioWriter, "commit", fail_second)
+    folder = tmp_path / "deep" / "er"
+
+    def work():
+        with StemSet({"a": folder / "a.wav", "b": folder / "b.wav"}, folder / "r.wav", 8000, 1) as files:
+            files.write(noise(1, 10), torch.stack([noise(1, 10)] * 2))
+
+    with pytest.raises(SoliError, match="no"):
+        work()
+    assert len(commits) == 2
+    assert os.listdir(tmp_path) == []
