@@ -203,6 +203,21 @@ def test_an_mp3_without_a_length_in_its_header_is_read_to_its_end(tmp_path):
     assert waveform.shape[1] <= back.shape[1] <= waveform.shape[1] + 3 * 1152
 
 
+def test_joined_mp3_files_are_read_to_their_end(tmp_path, capfd):
+    path = save(tmp_path / "x.mp3", noise(2, 200_000))
+    path.write_bytes(path.read_bytes() * 2)
+    back, _ = read(path)
+    assert 400_000 <= back.shape[1] <= 400_000 + 4 * 1152
+    assert capfd.readouterr().err == ""
+
+
+def test_a_tag_before_an_mp3_changes_nothing(tmp_path):
+    path = save(tmp_path / "x.mp3", noise(2, 50_000))
+    before, _ = read(path)
+    path.write_bytes(b"ID3\x04\0\0\0\0\x02\x01" + bytes(257) + path.read_bytes() + b"TAG" + bytes(125))
+    assert torch.equal(read(path)[0], before)
+
+
 # Resampling and buffering
 
 

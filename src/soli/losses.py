@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def soft_snr_loss(references: Tensor, estimates: Tensor, *, floor_db: float = -30.0) -> Tensor:
+def soft_snr_loss(references: Tensor, estimates: Tensor, *, floor_db: float = -25.0) -> Tensor:
     """Negative signal-to-noise ratio against the mixture, bounded so that silent sources do no harm.
 
     For each source 10 log10(error / mixture energy + floor), averaged over batch and sources: the

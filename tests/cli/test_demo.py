@@ -14,6 +14,8 @@ import torch
 from soli import zoo
 from soli.cli.demo import example_song, run, true_stems
 from soli.errors import SoliError
+from soli.systems.classcond.config import ClassCondConfig
+from soli.systems.classcond.separator import ClassCond
 from tiny import CARD, Tiny, TinyConfig
 
 RATE = 44100
@@ -84,6 +86,24 @@ def test_a_song_of_ones_own_has_no_truth_columns(tmp_path, capsys):
     page = (tmp_path / "out" / "mine" / "report.html").read_text()
     assert "Measured against" not in page
     assert 'href="drums.wav"' in page
+
+
+def test_the_embedding_of_the_default_model_is_drawn_and_queried(package, tmp_path, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.syspath_prepend(str(package.parent))
+    importlib.invalidate_caches()
+    monkeypatch.setattr(zoo, "WEIGHTS", tmp_path / "weights")
+    monkeypatch.setattr(zoo, "BUNDLED", {"default": "small"})
+    config = ClassCondConfig(
+        n_fft=512, hop_length=128, bands=((8, 8), (4, 48)), n_features=8, depths=(1, 1, 1), dilations=(1,),
+        embedding_size=4, refinement_features=4, refined_groups=1, sample_rate=8000,
+    )  # fmt: skip
+    zoo.save(ClassCond(config), tmp_path / "weights" / "small", CARD)
+    assert run(["-o", str(tmp_path / "out")]) == 0
+    page = (tmp_path / "out" / "A Song" / "report.html").read_text()
+    for heading in ("The embedding space", "One dimension of the embedding", "Query by example"):
+        assert heading in page
+    assert "3 s of the true drums" in page
 
 
 def test_the_song_is_found_without_importing_the_package(package):

@@ -161,6 +161,7 @@ def test_a_tone_is_seen_at_its_frequency_and_embedded_bin_by_bin(system, channel
     assert view.embedding.shape == (*view.magnitude.shape, SMALL[system].embedding_size)
     assert view.magnitude.shape[-1] == len(view.frequencies)
     assert view.seconds == 1.0
+    assert not any(part.requires_grad for part in (view.embedding, view.magnitude, *view.gaussians))
     assert len(embedding_plane(view).centres) == len(separator.sources)
     assert narrowest_dimension(view).values.shape == view.magnitude.T.shape
 

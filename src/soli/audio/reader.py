@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -220,13 +221,13 @@ def _open(path: Path, stream: int) -> _Source:
     """Give the file to the decoder that knows it."""
     try:
         with open(path, "rb") as handle:
-            head = handle.read(10)
-            headless_mp3 = stream == 0 and _is_mp3_without_length(handle, head)
+            size = handle.seek(0, os.SEEK_END)
+            if not size:
+                raise SoliError(f"{path}: the file is empty")
+            use_soundfile = stream == 0 and _has_sound_length(path, handle, size)
     except OSError as error:
         raise SoliError(f"{path}: cannot be read: {error.strerror}") from error
-    if not head:
-        raise SoliError(f"{path}: the file is empty")
-    if stream == 0 and not headless_mp3:
+    if use_soundfile:
         try:
             return _SoundFileSource(path)
         except soundfile.LibsndfileError:
@@ -236,19 +237,28 @@ def _open(path: Path, stream: int) -> _Source:
     return ContainerSource(path, stream)
 
 
-def _is_mp3_without_length(handle: BinaryIO, head: bytes) -> bool:
-    """Whether this is an MP3 whose first frame does not tell the number of frames.
+def _has_sound_length(path: Path, handle: BinaryIO, size: int) -> bool:
+    """Whether the length in the header can be believed; false only for some MP3 files, which PyAV reads to their end.
 
-    libsndfile estimates the length of such a file from its first frames and stops reading there, which cuts the end
-    of variable-bitrate files without notice.
+    libsndfile stops where the first frame says. Where that says nothing it estimates, and cuts the end of files of
+    variable bitrate; of joined files it reads the first.
     """
+    handle.seek(0)
+    head = handle.read(10)
     offset = 0
     if head[:3] == b"ID3" and len(head) == 10:  # a tag: 10 bytes of header, then a size of four 7-bit digits
         offset = 10 + sum(byte << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
     handle.seek(offset)
     frame = handle.read(256)
-    is_mpeg = len(frame) > 4 and frame[0] == 0xFF and frame[1] & 0xE6 in (0xE2, 0xE4, 0xE6)
-    return is_mpeg and not (b"Xing" in frame or b"Info" in frame)
+    if len(frame) < 4 or frame[0] != 0xFF or frame[1] & 0xE6 not in (0xE2, 0xE4, 0xE6):
+        return True  # not an MPEG frame
+    at = max(frame.find(b"Xing"), frame.find(b"Info"))
+    if at < 0 or frame[at + 7] & 3 != 3:  # no such header, or without the numbers of frames and bytes
+        return False
+    stated = int.from_bytes(frame[at + 12 : at + 16], "big")
+    if stated > 1.01 * size:
+        raise SoliError(f"{path}: truncated: {size} of {stated} bytes are there")
+    return size - offset < 1.01 * stated + 2**16  # some tags may follow the audio
 
 
 def _refuse_cut_header(path: Path, log: str) -> None:

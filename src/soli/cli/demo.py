@@ -110,16 +110,17 @@ def _show(done: SeparatedFile, page: Path, sdr: Mapping[str, float], mixture_sdr
     if sdr:
         table.add_column("SDR", justify="right")
         table.add_column("mixture as estimate", justify="right")
-    table.add_column("file", overflow="fold")
+    table.add_column("file")
     for name, path in done.paths.items():
         measured = [_decibels(sdr, name), _decibels(mixture_sdr, name)] if sdr else []
-        table.add_row(name, *measured, str(path))
+        table.add_row(name, *measured, path.name)
     if sdr:
         table.add_row("mean", *(f"{sum(column.values()) / len(column):.2f} dB" for column in (sdr, mixture_sdr)), "")
     console = Console(highlight=False, soft_wrap=True)
     console.print(table)
     factor = done.elapsed_seconds / done.seconds
     console.print(f"{done.seconds:.1f} s of audio in {done.elapsed_seconds:.1f} s, real-time factor {factor:.3f}")
+    console.print(f"stems: {page.resolve().parent}")
     console.print(f"listen and look: {page.resolve()}")
 
 

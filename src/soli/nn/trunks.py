@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class RMSNorm(nn.Module):
-    """Scale each feature vector to unit RMS, then by a learned gain."""
+class FeatureNorm(nn.Module):
+    """Layer norm over the features of one band and frame, with a learned gain and no bias."""
 
     def __init__(self, n_features: int) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class ConvBlock(nn.Module):
 
     def __init__(self, n_features: int, dilation: int) -> None:
         super().__init__()
-        self.norm = RMSNorm(n_features)
+        self.norm = FeatureNorm(n_features)
         self.first = BandConv(n_features, n_features, dilation=dilation)
         self.second = BandConv(n_features, n_features)
         self.scale = nn.Parameter(torch.full((n_features,), 0.3))
@@ -56,7 +56,7 @@ class BandMixer(nn.Module):
 
     def __init__(self, n_bands: int, n_features: int, n_hidden: int) -> None:
         super().__init__()
-        self.norm = RMSNorm(n_features)
+        self.norm = FeatureNorm(n_features)
         self.squeeze = nn.Parameter(torch.randn(n_hidden, n_bands) * n_bands**-0.5)
         self.expand = nn.Parameter(torch.randn(n_bands, n_hidden) * n_hidden**-0.5)
         self.scale = nn.Parameter(torch.full((n_features,), 0.3))
@@ -77,7 +77,7 @@ class ConvTrunk(nn.Module):
         for dilation in dilations:
             self.blocks.append(ConvBlock(n_features, dilation))
             self.blocks.append(BandMixer(n_bands, n_features, n_bands))
-        self.norm = RMSNorm(n_features)
+        self.norm = FeatureNorm(n_features)
 
     def forward(self, x: Tensor) -> Tensor:
         """`[B K N D]` -> `[B K N D]`."""
@@ -106,7 +106,7 @@ class UNetTrunk(nn.Module):
                 for part in (ConvBlock(widths[-1], dilation), BandMixer(bands[-1], widths[-1], bands[-1]))
             )
         )
-        self.norm = RMSNorm(n_features)
+        self.norm = FeatureNorm(n_features)
 
     def forward(self, x: Tensor) -> Tensor:
         """`[B K N D]` -> `[B K N D]`."""
@@ -146,7 +146,7 @@ class AttentionTrunk(nn.Module):
     def __init__(self, n_features: int, n_layers: int, n_heads: int) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(AxialAttention(n_features, n_heads) for _ in range(n_layers))
-        self.norm = RMSNorm(n_features)
+        self.norm = FeatureNorm(n_features)
 
     def forward(self, x: Tensor) -> Tensor:
         """`[B K N D]` -> `[B K N D]`."""
@@ -159,7 +159,7 @@ class _AttentionBlock(nn.Module):
     def __init__(self, n_features: int, n_heads: int) -> None:
         super().__init__()
         self.n_heads = n_heads
-        self.norm, self.mlp_norm = RMSNorm(n_features), RMSNorm(n_features)
+        self.norm, self.mlp_norm = FeatureNorm(n_features), FeatureNorm(n_features)
         self.qkv = nn.Linear(n_features, 3 * n_features)
         self.out = nn.Linear(n_features, n_features)
         self.up = nn.Linear(n_features, 3 * n_features)

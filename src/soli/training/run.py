@@ -171,20 +171,22 @@ def card(recipe: Recipe, path: Path, trained: nn.Module) -> str:
     Returns:
         Markdown.
     """
-    n_parameters = sum(parameter.numel() for parameter in trained.separator.parameters())
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-    return "\n".join(
-        [
-            f"# {recipe.system} ({recipe.preset})",
-            "",
-            f"- sources: {', '.join(trained.separator.sources)}",
-            f"- parameters: {n_parameters:,}",
-            f"- trained with `soli train {path.name}` (recipe SHA-256 {digest}…), {recipe.training.steps} steps"
-            f" of {recipe.training.batch_size} mixtures of {recipe.mixing.segment_seconds} s",
-            "- licence, data and metrics: to be filled in by whoever publishes these weights",
-            "",
-        ]
-    )
+    seconds = recipe.training.steps * recipe.training.batch_size * recipe.mixing.segment_seconds
+    return f"""---
+licence: not stated
+summary: {recipe.system} ({recipe.preset}), trained on {", ".join(Path(cache).name for cache in recipe.caches)}
+---
+
+# {recipe.system} ({recipe.preset})
+
+Sources: {", ".join(trained.separator.sources)}.
+
+Trained with `soli train {path.name}` (SHA-256 of the recipe {digest}…): {recipe.training.steps} steps of
+{recipe.training.batch_size} mixtures of {recipe.mixing.segment_seconds:g} s, {seconds / 3600:.1f} hours of mixtures.
+
+Licence, data and metrics are for whoever publishes these weights to state.
+"""
 
 
 def _stream(mixer: Mixer, config: FitConfig) -> Callable[[int], Iterator[Tensor]]:

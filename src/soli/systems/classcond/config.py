@@ -16,7 +16,8 @@ class ClassCondConfig:
         sources: class names, in the order of the auxiliary network's one-hot input.
         sample_rate: in Hz.
         n_fft: 93 ms at 44.1 kHz: neighbouring bass notes fall into different bins.
-        hop_length: a quarter of the window.
+        hop_length: half the window. Phase-sensitive oracle masks lose 0.3 dB against a quarter, and
+            everything takes half the time.
         compression: exponent on the magnitudes the network sees; 1 would let a few peaks rule.
         level_seconds: the input is divided by its RMS level over this long a window, so loudness
             does not matter and a song need not be known whole.
@@ -37,14 +38,14 @@ class ClassCondConfig:
     sources: tuple[str, ...] = ("vocals", "drums", "bass", "other")
     sample_rate: int = 44100
     n_fft: int = 4096
-    hop_length: int = 1024
+    hop_length: int = 2048
     compression: float = 0.4
-    level_seconds: float = 3.0
+    level_seconds: float = 2.0
     bands: tuple[tuple[int, int], ...] = ((32, 4), (24, 8), (24, 16), (16, 32), (16, 52))
     trunk: Literal["conv", "unet", "attention"] = "unet"
     n_features: int = 96
     depths: tuple[int, ...] = (1, 2, 6)
-    dilations: tuple[int, ...] = (1, 2, 4, 1, 2, 4)
+    dilations: tuple[int, ...] = (1, 2, 1, 2, 1, 2)
     n_layers: int = 4
     n_heads: int = 4
     embedding_size: int = 16
@@ -53,10 +54,15 @@ class ClassCondConfig:
     refined_groups: int = 3
 
     @property
+    def frame_multiple(self) -> int:
+        """The trunk sees frames in groups of this size; pieces of a long file start at a multiple of it."""
+        return 2 ** (len(self.depths) - 1) if self.trunk == "unet" else 1
+
+    @property
     def context_seconds(self) -> float:
         """How far the output depends on the input, on each side, for the convolutional trunks."""
-        window = self.n_fft / 2 / self.sample_rate
-        stride = 2 ** (len(self.depths) - 1) if self.trunk == "unet" else 1
-        outer = 4 * sum(depth * 2**level for level, depth in enumerate(self.depths[:-1])) if self.trunk == "unet" else 0
-        frames = outer + stride * sum(dilation + 1 for dilation in self.dilations) + stride
-        return self.level_seconds / 2 + window + frames * self.hop_length / self.sample_rate
+        frames = self.frame_multiple * sum(dilation + 1 for dilation in self.dilations)
+        if self.trunk == "unet":
+            frames += sum((4 * depth + 1) * 2**level for level, depth in enumerate(self.depths[:-1]))
+        level_frames = round(self.level_seconds * self.sample_rate / self.hop_length / 2)
+        return (frames + level_frames) * self.hop_length / self.sample_rate + self.n_fft / self.sample_rate

@@ -225,7 +225,7 @@ def _look_modern(separator: ClassCond, mixture: Tensor) -> View:
         magnitude=magnitude,
         frequencies=np.arange(magnitude.shape[-1]) * separator.sample_rate / separator.config.n_fft,
         seconds=mixture.shape[-1] / separator.sample_rate,
-        gaussians=separator.network.auxiliary(),
+        gaussians=_detached(separator.network.auxiliary()),
         sources=separator.sources,
     )
 
@@ -240,9 +240,14 @@ def _look_paper(separator: ClassCondPaper, mixture: Tensor) -> View:
         magnitude=front_end.project(magnitude)[0],
         frequencies=_numpy(front_end.project(bins)),
         seconds=mixture.shape[-1] / separator.sample_rate,
-        gaussians=separator.auxiliary(),
+        gaussians=_detached(separator.auxiliary()),
         sources=separator.sources,
     )
+
+
+def _detached(gaussians: Gaussians) -> Gaussians:
+    """Views of a parameter ask for gradients even under `no_grad`."""
+    return Gaussians(*(part.detach() for part in gaussians))
 
 
 def _loud(view: View) -> Tensor:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from soli.nn.bandsplit import BandMerge, BandSplit, band_groups
-from soli.nn.trunks import AttentionTrunk, ConvTrunk, RMSNorm, UNetTrunk
+from soli.nn.trunks import AttentionTrunk, ConvTrunk, FeatureNorm, UNetTrunk
 from soli.systems.classcond.config import ClassCondConfig
 from soli.systems.classcond.gaussians import AuxiliaryNet, Gaussians
 from soli.systems.classcond.masking import gated_estimates
@@ -88,7 +88,7 @@ class ClassFiLM(nn.Module):
     def __init__(self, n_sources: int, n_in: int, n_out: int) -> None:
         super().__init__()
         self.project = nn.Linear(n_in, n_out)
-        self.norm = RMSNorm(n_out)
+        self.norm = FeatureNorm(n_out)
         self.gain = nn.Parameter(1 + 0.3 * torch.randn(n_sources, n_out))
         self.shift = nn.Parameter(0.3 * torch.randn(n_sources, n_out))
 

@@ -3,15 +3,16 @@
 The functions know nothing of the network: they take embeddings of any layout with the
 features last. Two masks can be made from the fitted Gaussian:
 
-- `likelihood_mask`, the paper's: the density divided by the largest one in the mixture. A
+- `likelihood`, the paper's: the density divided by the largest one in the mixture. A
   single component has a posterior of one everywhere, hence the likelihood.
-- `contrastive_mask`: the posterior of the query against other Gaussians, usually those of
+- `posterior`: the contrastive posterior of the query against other Gaussians, usually those of
   the classes. It is the E step again, with one more component.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from typing import Literal, get_args
 
 import torch
@@ -68,28 +69,6 @@ def fit_gaussian(embedding: Tensor, weights: Tensor, covariance: QueryCovariance
     return Gaussians(means, torch.maximum(variances, floor), means.new_zeros(1))
 
 
-def likelihood_mask(embedding: Tensor, query: Gaussians, temperature: float = 1.0) -> Tensor:
-    """Density under the query divided by the largest density in the mixture (section 4.3).
-
-    A bin drawn from the query's own Gaussian lies about D / 2 nats below its peak, so at
-    temperature 1, the paper's, the mask is narrow; at D / 2 such a bin gets 1 / e.
-
-    Args:
-        embedding: `[... D]` of one whole mixture: the maximum is over all of it.
-        query: as `fit_gaussian` returns it.
-        temperature: above one widens the mask, below one narrows it.
-
-    Returns:
-        `[...]` between 0 and 1.
-
-    Raises:
-        SoliError: if the temperature is not positive.
-    """
-    _check_temperature(temperature)
-    log_density = log_likelihoods(embedding, query.means, query.variances)[..., 0]
-    return ((log_density - log_density.amax()) / temperature).exp()
-
-
 def contrastive_mask(embedding: Tensor, query: Gaussians, contrast: Gaussians, temperature: float = 1.0) -> Tensor:
     """Posterior of the query against other Gaussians: q / (q + sum_k prior_k N_k).
 
@@ -137,6 +116,45 @@ def competitors(embedding: Tensor, weights: Tensor, classes: Gaussians) -> Gauss
     return classes._replace(log_priors=classes.log_priors + unexplained.clamp(min=smallest).log())
 
 
+def mask_function(
+    example: Tensor,
+    weights: Tensor,
+    classes: Gaussians,
+    mode: QueryMode = "likelihood",
+    temperature: float = 1.0,
+) -> Callable[[Iterable[Tensor]], list[Tensor]]:
+    """Fit the example once; the result masks a mixture that comes in pieces.
+
+    Args:
+        example: `[... D]`, the embedding of the example.
+        weights: the example's layout without features; see `active_weights`.
+        classes: the learned Gaussians, for the mode `posterior`.
+        mode: `likelihood` is the paper's; `posterior` is contrastive.
+        temperature: softness of the mask.
+
+    Returns:
+        A function from the embeddings `[... D]` of all pieces of one mixture to their masks `[...]`.
+
+    Raises:
+        SoliError: for an unknown mode, a silent example or a temperature that is not positive.
+    """
+    if mode not in get_args(QueryMode):
+        raise SoliError(f"mode={mode!r}; allowed: {', '.join(get_args(QueryMode))}")
+    _check_temperature(temperature)
+    query = fit_gaussian(example, weights)
+    contrast = competitors(example, weights, classes)
+
+    def likelihood(pieces: Iterable[Tensor]) -> list[Tensor]:
+        densities = [log_likelihoods(piece, query.means, query.variances)[..., 0] for piece in pieces]
+        largest = torch.stack([density.amax() for density in densities]).amax()
+        return [((density - largest) / temperature).exp() for density in densities]
+
+    def posterior(pieces: Iterable[Tensor]) -> list[Tensor]:
+        return [contrastive_mask(piece, query, contrast, temperature) for piece in pieces]
+
+    return likelihood if mode == "likelihood" else posterior
+
+
 def query_mask(
     embedding: Tensor,
     example: Tensor,
@@ -145,28 +163,20 @@ def query_mask(
     mode: QueryMode = "likelihood",
     temperature: float = 1.0,
 ) -> Tensor:
-    """Fit the example and mask the mixture in one call.
+    """Fit the example and mask a mixture that fits in memory.
 
     Args:
         embedding: `[... D]` of one whole mixture.
-        example: `[... D]`, the embedding of the example; its layout may differ.
-        weights: the example's layout without features; see `active_weights`.
-        classes: the learned Gaussians, for the mode `posterior`.
-        mode: `likelihood` is the paper's; `posterior` is contrastive.
-        temperature: softness of the mask.
+        example: see `mask_function`.
+        weights: see `mask_function`.
+        classes: see `mask_function`.
+        mode: see `mask_function`.
+        temperature: see `mask_function`.
 
     Returns:
         `[...]` between 0 and 1, the layout of the mixture's embedding.
-
-    Raises:
-        SoliError: for an unknown mode, a silent example or a temperature that is not positive.
     """
-    if mode not in get_args(QueryMode):
-        raise SoliError(f"mode={mode!r}; allowed: {', '.join(get_args(QueryMode))}")
-    query = fit_gaussian(example, weights)
-    if mode == "likelihood":
-        return likelihood_mask(embedding, query, temperature)
-    return contrastive_mask(embedding, query, competitors(example, weights, classes), temperature)
+    return mask_function(example, weights, classes, mode, temperature)([embedding])[0]
 
 
 def _weighted_samples(embedding: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from soli.errors import SoliError
+from soli.training.fit import BEST, CHECKPOINT, LOG, FitConfig, fit, learning_rate
+from soli.training.checkpoint import load_checkpoint
+from soli.training.fit import make_optimizer
+
+CONFIG = FitConfig(
+    steps=12, batch_size=2, learning_rate=1e-2, warmup=3, ema=0.9, precision="no", validate_every=4, checkpoint_every=1
+)
+
+
+class Toy(nn.Module):
+    """Learns to scale its input by two; dropout makes it depend on the random state."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.zeros(3))
+        self.noise = nn.Dropout(0.5)
+
+    def losses(self, stems: Tensor) -> dict[str, Tensor]:
+        return {"error": (self.noise(stems) * self.scale - 2 * stems).square().mean()}
+
+
+def batches(first: int) -> Iterator[Tensor]:
+    while True:
+        yield torch.stack([torch.full((3,), 1.0 + 0.1 * (index % 7)) for index in range(first, first + 2)])
+        first += 2
+
+
+class Killed(Exception):
+    pass
+
+
+def train(folder: Path, *, resume: bool = False, kill_at: int | None = None, config: FitConfig = CONFIG) -> nn.Module:
+    def on_step(step: int, values: dict[str, float]) -> None:
+        if step == kill_at:
+            raise Killed
+
+    torch.manual_seed(0)
+    return fit(
+        Toy(), batches, config, folder, resume=resume, on_step=on_step, validate=lambda task: float(-task.scale.mean())
+    )
+
+
+def log(folder: Path) -> list[dict[str, float]]:
+    lines = [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
+
+
+@pytest.mark.parametrize("kill_at", [1, 5, 8])
+def test_a_killed_training_goes_on_bit_for_bit(tmp_path: Path, kill_at: int) -> None:
+    whole = train(tmp_path / "whole")
+    with pytest.raises(Killed):
+        train(tmp_path / "killed", kill_at=kill_at)
+    resumed = train(tmp_path / "killed", resume=True)
+    assert log(tmp_path / "killed") == log(tmp_path / "whole")
+    for ours, theirs in zip(resumed.parameters(), whole.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_it_learns(tmp_path: Path) -> None:
+    train(tmp_path)
+    errors = [line["error"] for line in log(tmp_path) if "error" in line]
+    assert errors[-1] < errors[0]
+
+
+def test_best_weights_are_those_of_the_lowest_score(tmp_path: Path) -> None:
+    seen: dict[float, Tensor] = {}
+
+    def validate(task: nn.Module) -> float:
+        score = abs(len(seen) - 1.0)  # the second validation is the best
+        seen[score + 10 * len(seen)] = next(task.parameters()).clone()
+        return score
+
+    best = fit(Toy(), batches, CONFIG, tmp_path, validate=validate)
+    assert torch.equal(next(best.parameters()), list(seen.values())[1])
+    assert (tmp_path / BEST).exists()
+
+
+def test_rate_rises_stays_and_falls() -> None:
+    config = FitConfig(steps=100, learning_rate=1.0, warmup=10, cooldown=0.5)
+    rates = [learning_rate(step, config) for step in range(100)]
+    assert rates[:10] == pytest.approx([(step + 1) / 10 for step in range(10)])
+    assert rates[10:51] == pytest.approx([1.0] * 41)
+    assert rates[75] == pytest.approx(0.5)
+    assert all(later < earlier for earlier, later in zip(rates[51:], rates[52:], strict=False))
+
+
+def test_a_step_that_is_not_finite_changes_nothing(tmp_path: Path) -> None:
+    def poisoned(first: int) -> Iterator[Tensor]:
+        while True:
+            yield torch.full((2, 3), float("nan"))
+
+    trained = fit(Toy(), poisoned, FitConfig(steps=3, precision="no"), tmp_path)
+    assert torch.equal(next(trained.parameters()), torch.zeros(3))
+
+
+def test_a_damaged_checkpoint_is_refused_by_name(tmp_path: Path) -> None:
+    train(tmp_path)
+    path = tmp_path / CHECKPOINT
+    path.write_bytes(path.read_bytes()[:-20])
+    task = Toy()
+    with pytest.raises(SoliError, match=r"checkpoint\.safetensors: cannot resume"):
+        load_checkpoint(path, model=task, ema=Toy(), optimizer=make_optimizer(task, CONFIG))
