@@ -23,8 +23,8 @@ __all__ = [*_EXPORTS, "__version__"]
 
 if TYPE_CHECKING:
     from soli.errors import Cancelled, SoliError
-    from soli.separator import Discoverer, Estimates, Generative, Queryable, Separator
     from soli.files import separate_file
+    from soli.separator import Discoverer, Estimates, Generative, Queryable, Separator
     from soli.zoo import available, load
 
 

@@ -1,10 +1,39 @@
-"""Losses that more than one system uses."""
+"""What every training task has in common, and the losses that more than one system uses."""
 
 from __future__ import annotations
 
+import abc
+
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+
+from soli.separator import Separator
+
+
+class Task(nn.Module, abc.ABC):
+    """A separator and what it learns from: all that the training loop knows of a system.
+
+    Attributes:
+        separator: the model whose weights are exported.
+    """
+
+    separator: Separator
+
+    @abc.abstractmethod
+    def losses(self, stems: Tensor) -> dict[str, Tensor]:
+        """Named, weighted scalar losses of a batch of stems `[B S C T]`; their sum is minimised."""
+
+    def forward(self, stems: Tensor) -> dict[str, Tensor]:
+        """The losses, so that wrappers for devices and precision can step in.
+
+        Args:
+            stems: `[B S C T]`.
+
+        Returns:
+            Named scalars.
+        """
+        return self.losses(stems)
 
 
 def soft_snr_loss(references: Tensor, estimates: Tensor, *, floor_db: float = -25.0) -> Tensor:

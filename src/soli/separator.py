@@ -142,7 +142,10 @@ def check_waveform(waveform: Tensor, sample_rate: int, expected_rate: int) -> No
         SoliError: naming the value and what is allowed.
     """
     if sample_rate != expected_rate:
-        raise SoliError(f"sample_rate={sample_rate} Hz, but this model works at {expected_rate} Hz; resample first or use soli.separate_file")
+        raise SoliError(
+            f"sample_rate={sample_rate} Hz, but this model works at {expected_rate} Hz;"
+            " resample first or use soli.separate_file"
+        )
     if not isinstance(waveform, Tensor) or not waveform.is_floating_point():
         kind = waveform.dtype if isinstance(waveform, Tensor) else type(waveform).__name__
         raise SoliError(f"the waveform is {kind}; a floating-point torch.Tensor is needed")

@@ -3,13 +3,14 @@ from __future__ import annotations
 import pytest
 import torch
 
+from soli.errors import SoliError
 from soli.nn.bandsplit import BandMerge, BandSplit, band_groups
 
 LAYOUT = ((3, 2), (2, 5))
 
 
 def test_a_layout_that_misses_bins_is_refused() -> None:
-    with pytest.raises(ValueError, match="covers 16 bins; it must cover 20"):
+    with pytest.raises(SoliError, match="covers 16 bins; it must cover 20"):
         band_groups(LAYOUT, 20)
 
 

@@ -21,7 +21,7 @@ def trunk(request: pytest.FixtureRequest) -> nn.Module:
 
 def test_every_band_reaches_every_other(trunk: nn.Module) -> None:
     x = torch.randn(1, 8, 16, 12, dtype=torch.double, requires_grad=True)
-    trunk(x)[0, 7, 8].sum().backward()
+    trunk(x)[0, 7, 8, 0].backward()
     assert (x.grad.abs().sum(dim=(0, 2, 3)) > 0).all()
 
 
@@ -40,6 +40,6 @@ def test_convolutional_trunks_see_a_bounded_stretch() -> None:
     torch.manual_seed(0)
     trunk = ConvTrunk(8, 12, (1, 2)).double()
     x = torch.randn(1, 8, 40, 12, dtype=torch.double, requires_grad=True)
-    trunk(x)[0, :, 20].sum().backward()
+    trunk(x)[0, :, 20, 0].sum().backward()
     frames = (x.grad.abs().sum(dim=(0, 1, 3)) > 0).nonzero().flatten()
     assert (int(frames.min()), int(frames.max())) == (20 - 5, 20 + 5)  # dilations 1 + 2, and one for each second kernel

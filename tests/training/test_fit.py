@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,16 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from soli.errors import SoliError
-from soli.training.fit import BEST, CHECKPOINT, LOG, FitConfig, fit, learning_rate
+from soli.losses import Task
 from soli.training.checkpoint import load_checkpoint
-from soli.training.fit import make_optimizer
+from soli.training.fit import BEST, CHECKPOINT, LOG, FitConfig, fit, learning_rate
+from soli.training.optimizer import make_optimizer
 
 CONFIG = FitConfig(
     steps=12, batch_size=2, learning_rate=1e-2, warmup=3, ema=0.9, precision="no", validate_every=4, checkpoint_every=1
 )
 
 
-class Toy(nn.Module):
+class Toy(Task):
     """Learns to scale its input by two; dropout makes it depend on the random state."""
 
     def __init__(self) -> None:
@@ -92,7 +94,7 @@ def test_rate_rises_stays_and_falls() -> None:
     assert rates[:10] == pytest.approx([(step + 1) / 10 for step in range(10)])
     assert rates[10:51] == pytest.approx([1.0] * 41)
     assert rates[75] == pytest.approx(0.5)
-    assert all(later < earlier for earlier, later in zip(rates[51:], rates[52:], strict=False))
+    assert all(later < earlier for earlier, later in itertools.pairwise(rates[51:]))
 
 
 def test_a_step_that_is_not_finite_changes_nothing(tmp_path: Path) -> None:
@@ -109,5 +111,6 @@ def test_a_damaged_checkpoint_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / CHECKPOINT
     path.write_bytes(path.read_bytes()[:-20])
     task = Toy()
+    optimizer = make_optimizer(task, "adamw", learning_rate=1.0, weight_decay=0.0)
     with pytest.raises(SoliError, match=r"checkpoint\.safetensors: cannot resume"):
-        load_checkpoint(path, model=task, ema=Toy(), optimizer=make_optimizer(task, CONFIG))
+        load_checkpoint(path, model=task, ema=Toy(), optimizer=optimizer)

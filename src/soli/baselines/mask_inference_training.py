@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from soli.baselines.mask_inference import MaskInference
 from soli.dsp.truncated_magnitude import truncated_magnitude_l1
+from soli.losses import Task
 
 
-class MaskInferenceTask(nn.Module):
+class MaskInferenceTask(Task):
     """Loss of the baseline.
 
     Args:
@@ -17,7 +18,7 @@ class MaskInferenceTask(nn.Module):
 
     def __init__(self, separator: MaskInference) -> None:
         super().__init__()
-        self.separator = separator
+        self.separator: MaskInference = separator
 
     def losses(self, stems: Tensor) -> dict[str, Tensor]:
         """Terms whose sum is minimised.

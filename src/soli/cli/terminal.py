@@ -90,6 +90,28 @@ def progress_bar(*, shown: bool) -> Iterator[Callable[[str], Callable[[Progress]
         yield start
 
 
+@contextmanager
+def training_bar() -> Iterator[Callable[[int, int, dict[str, float]], None]]:
+    """Show how far a training has come, on stderr and only where someone is watching.
+
+    Yields:
+        A function to call after every step with its number, the number of steps in all, and the losses.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+    with Bar(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("")
+
+        def on_step(step: int, steps: int, values: dict[str, float]) -> None:
+            shown = "  ".join(f"{name} {value:.3g}" for name, value in values.items())
+            bar.update(task, completed=step, total=steps, description=shown)
+
+        yield on_step
+
+
 def _left(seconds: float | None) -> str:
     """Minutes and seconds, empty while nothing is known."""
     if seconds is None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from soli.cli.terminal import training_bar
 from soli.errors import SoliError
 
 
@@ -28,4 +29,10 @@ def train(
             f"training needs the package {error.name}; install it with: pip install 'soli[train]'"
         ) from error
 
-    run_recipe(recipe, overrides or [], resume)
+    with training_bar() as on_step:
+        folder = run_recipe(recipe, overrides or [], resume, report=_say, on_step=on_step)
+    typer.echo(folder)
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)

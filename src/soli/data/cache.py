@@ -131,10 +131,14 @@ class Cache:
         try:
             rows = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise SoliError(f"{folder}: no complete training cache; build one with `soli-data cache`") from error
+            raise SoliError(f"{folder}: no complete training cache here; `soli train` builds one") from error
         self.folder = folder
         self.stems = [CachedStem(**row) for row in rows]
         self._audio = np.memmap(folder / _AUDIO, dtype="<i2", mode="r").reshape(-1, 2)
+
+    def __reduce__(self) -> tuple[type[Cache], tuple[Path]]:
+        """Worker processes open the files themselves instead of being sent the audio."""
+        return Cache, (self.folder,)
 
     def read(self, stem: CachedStem, start: int, n_samples: int) -> np.ndarray:
         """Samples of a stem; beyond its end there is silence.
@@ -167,6 +171,18 @@ class Cache:
             if stem.coherent and stem.split == split:
                 grouped.setdefault(f"{stem.collection}/{stem.track}", []).append(stem)
         yield from grouped.items()
+
+
+def is_cache(folder: Path) -> bool:
+    """Whether a complete cache lies in a folder.
+
+    Args:
+        folder: may be missing.
+
+    Returns:
+        True when its index, which is written last, is there.
+    """
+    return (folder / _INDEX).is_file()
 
 
 def _active_rms(audio: np.ndarray, frame: int = 4410) -> float:

@@ -72,7 +72,7 @@ class Mixer:
     def __init__(self, caches: list[Cache], config: MixingConfig, *, seed: int = 0, split: str = "train") -> None:
         self.config, self.seed = config, seed
         self.n_samples = round(config.segment_seconds * SAMPLE_RATE)
-        self._cache_of = {id(stem): cache for cache in caches for stem in cache.stems}
+        self._cache_of = {stem: cache for cache in caches for stem in cache.stems}
         stems = [stem for cache in caches for stem in cache.stems if stem.split == split]
         unknown = {name for name, _ in config.weights} - {stem.collection for stem in stems}
         if unknown:
@@ -143,7 +143,7 @@ class Mixer:
 
     def _excerpt(self, stem: CachedStem, start: int, factor: float) -> np.ndarray:
         length = round(self.n_samples * factor)
-        audio = self._cache_of[id(stem)].read(stem, min(start, max(stem.n_samples - 1, 0)), length)
+        audio = self._cache_of[stem].read(stem, min(start, max(stem.n_samples - 1, 0)), length)
         if length == self.n_samples:
             return audio
         positions = np.linspace(0, length - 1, self.n_samples)
@@ -205,6 +205,7 @@ def batches(mixer: Mixer, *, batch_size: int, first: int = 0, n_workers: int = 1
         batch_size=batch_size,
         num_workers=n_workers,
         prefetch_factor=4 if n_workers else None,
+        generator=torch.Generator(),  # a seed drawn from torch's own state would set a resumed run apart
     )
     return iter(loader)
 

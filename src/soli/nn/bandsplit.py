@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from soli.errors import SoliError
+
 
 @dataclass(frozen=True)
 class BandGroup:
@@ -36,12 +38,12 @@ def band_groups(layout: tuple[tuple[int, int], ...], n_bins: int) -> tuple[BandG
         The groups.
 
     Raises:
-        ValueError: when the layout does not cover exactly `n_bins`.
+        SoliError: when the layout does not cover exactly `n_bins`.
     """
     groups = tuple(BandGroup(*pair) for pair in layout)
     covered = sum(group.n_bins for group in groups)
     if covered != n_bins:
-        raise ValueError(f"band layout covers {covered} bins; it must cover {n_bins}")
+        raise SoliError(f"band layout covers {covered} bins; it must cover {n_bins}")
     return groups
 
 

@@ -55,9 +55,7 @@ def save_checkpoint(
     os.replace(temporary, path)
 
 
-def load_checkpoint(
-    path: Path, *, model: nn.Module, ema: nn.Module, optimizer: torch.optim.Optimizer
-) -> Progress:
+def load_checkpoint(path: Path, *, model: nn.Module, ema: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
     """Restore what `save_checkpoint` wrote.
 
     Args:
@@ -79,7 +77,7 @@ def load_checkpoint(
         model.load_state_dict(_under("model.", tensors))
         ema.load_state_dict(_under("ema.", tensors))
         optimizer.load_state_dict(_optimizer_state(optimizer, _under("optimizer.", tensors)))
-    except (OSError, SafetensorError, KeyError, RuntimeError, ValueError) as error:
+    except (OSError, SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise SoliError(f"{path}: cannot resume from this checkpoint ({str(error).splitlines()[0]})") from error
     torch.set_rng_state(tensors["rng"])
     return progress

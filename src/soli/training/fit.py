@@ -15,8 +15,9 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from soli.losses import Task
 from soli.training.checkpoint import Progress, load_checkpoint, save_checkpoint
-from soli.training.task import LossModule
+from soli.training.optimizer import make_optimizer
 
 CHECKPOINT, BEST, LOG = "checkpoint.safetensors", "best.safetensors", "log.jsonl"
 
@@ -33,7 +34,8 @@ class FitConfig:
         cooldown: the last fraction of the steps, over which a half cosine takes the rate to zero;
             1 is the plain cosine schedule, less keeps the peak rate for a while, so that a
             training can be prolonged.
-        weight_decay: of AdamW, on matrices only.
+        optimizer: `adamw`, or `muon` for the matrices and kernels.
+        weight_decay: on matrices and kernels only.
         clip: largest gradient norm.
         ema: decay of the weight average that is validated and exported.
         precision: `bf16` runs matrices and convolutions in bfloat16.
@@ -49,6 +51,7 @@ class FitConfig:
     learning_rate: float = 1e-3
     warmup: int = 200
     cooldown: float = 1.0
+    optimizer: Literal["adamw", "muon"] = "adamw"
     weight_decay: float = 0.01
     clip: float = 5.0
     ema: float = 0.999
@@ -61,19 +64,19 @@ class FitConfig:
 
 
 def fit(
-    task: nn.Module,
+    task: Task,
     batches: Callable[[int], Iterator[Tensor]],
     config: FitConfig,
     folder: Path,
     *,
-    validate: Callable[[nn.Module], float] | None = None,
+    validate: Callable[[Task], float] | None = None,
     resume: bool = False,
     on_step: Callable[[int, dict[str, float]], None] | None = None,
-) -> nn.Module:
+) -> Task:
     """Train a task and return the task with its averaged weights.
 
     Args:
-        task: has `losses(stems) -> dict[str, Tensor]` and `separator`.
+        task: the losses, and the separator they train.
         batches: given the index of the first mixture, an endless iterator of `[B S C T]`.
         config: how to optimise.
         folder: receives `checkpoint.safetensors`, `best.safetensors` and `log.jsonl`.
@@ -85,7 +88,9 @@ def fit(
         The task with averaged weights, those of the best validation if there was one.
     """
     accelerator = Accelerator(mixed_precision=config.precision, cpu=not torch.cuda.is_available())
-    optimizer = make_optimizer(task, config)
+    optimizer = make_optimizer(
+        task, config.optimizer, learning_rate=config.learning_rate, weight_decay=config.weight_decay
+    )
     average = copy.deepcopy(task).eval().requires_grad_(False)
     folder.mkdir(parents=True, exist_ok=True)
     state = {"model": task, "ema": average, "optimizer": optimizer}
@@ -93,7 +98,7 @@ def fit(
     if resume and (folder / CHECKPOINT).exists():
         progress = load_checkpoint(folder / CHECKPOINT, **state)
     average.to(accelerator.device)
-    module, prepared = accelerator.prepare(LossModule(task), optimizer)
+    module, prepared = accelerator.prepare(task, optimizer)
     stream = batches(progress.step * config.batch_size)
     log = Log(folder, tensorboard=config.tensorboard, from_step=progress.step)
     previous, started = progress.seconds, time.monotonic()
@@ -147,25 +152,8 @@ def learning_rate(step: int, config: FitConfig) -> float:
     """
     start = config.steps * (1 - config.cooldown)
     fraction = max(step - start, 0.0) / max(config.steps - start, 1.0)
-    return config.learning_rate * min(1.0, (step + 1) / max(config.warmup, 1)) * 0.5 * (1 + math.cos(math.pi * fraction))
-
-
-def make_optimizer(task: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
-    """AdamW with weight decay on matrices and kernels, none on biases and gains.
-
-    Args:
-        task: its parameters.
-        config: rate and decay.
-
-    Returns:
-        The optimiser.
-    """
-    parameters = [parameter for parameter in task.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)
+    rise = min(1.0, (step + 1) / max(config.warmup, 1))
+    return config.learning_rate * rise * 0.5 * (1 + math.cos(math.pi * fraction))
 
 
 @torch.no_grad()

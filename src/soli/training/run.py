@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from soli import zoo
 from soli.config import from_dict, load_toml
-from soli.data.cache import Cache
+from soli.data.build import DataSource, open_caches
+from soli.data.cache import SAMPLE_RATE, Cache
 from soli.data.mixing import Mixer, MixingConfig, batches
 from soli.errors import SoliError
 from soli.evaluation.metrics import sdr_global
+from soli.losses import Task
 from soli.training.fit import FitConfig, fit
 
 TASKS = {
@@ -28,6 +30,10 @@ TASKS = {
 """(system, preset) -> the class of its training task."""
 
 
+def _ignore(line: str) -> None:
+    """Nobody asked for a report."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """A training, as its TOML file states it.
@@ -36,7 +42,8 @@ class Recipe:
         system: name of the system.
         preset: `"paper"` or `"modern"`.
         output: folder for checkpoints, log and the exported model.
-        caches: folders written by `soli data cache`.
+        cache: folder for the decoded audio; built from `data` when it holds no cache yet.
+        data: where the audio lies.
         model: overrides of the system's config.
         task: overrides of the task's weights.
         mixing: how mixtures are drawn.
@@ -48,7 +55,8 @@ class Recipe:
     system: str
     preset: str
     output: str
-    caches: tuple[str, ...]
+    cache: str
+    data: tuple[DataSource, ...]
     model: dict[str, Any] = field(default_factory=dict)
     task: dict[str, Any] = field(default_factory=dict)
     mixing: MixingConfig = field(default_factory=MixingConfig)
@@ -77,13 +85,22 @@ def load_recipe(path: Path, overrides: list[str]) -> Recipe:
     return recipe
 
 
-def run_recipe(path: Path, overrides: list[str], resume: bool) -> Path:
+def run_recipe(
+    path: Path,
+    overrides: list[str],
+    resume: bool,
+    *,
+    report: Callable[[str], None] = _ignore,
+    on_step: Callable[[int, int, dict[str, float]], None] | None = None,
+) -> Path:
     """Train what a recipe says and export the model.
 
     Args:
         path: TOML file.
         overrides: `key=value`, dots reaching into tables.
         resume: go on from the last checkpoint.
+        report: called with lines about the data being decoded.
+        on_step: called after every step with its number, the number of steps in all, and the losses.
 
     Returns:
         The exported model's folder.
@@ -93,7 +110,7 @@ def run_recipe(path: Path, overrides: list[str], resume: bool) -> Path:
         torch.set_num_threads(recipe.threads)
     torch.manual_seed(recipe.training.seed)
     task = build_task(recipe)
-    caches = [Cache(Path(folder)) for folder in recipe.caches]
+    caches = open_caches(Path(recipe.cache), recipe.data, report)
     mixer = Mixer(caches, recipe.mixing, seed=recipe.training.seed)
     trained = fit(
         task,
@@ -102,13 +119,14 @@ def run_recipe(path: Path, overrides: list[str], resume: bool) -> Path:
         Path(recipe.output),
         validate=validation(caches, mono=recipe.mixing.mono, precision=recipe.training.precision),
         resume=resume,
+        on_step=on_step and (lambda step, values: on_step(step, recipe.training.steps, values)),
     )
     folder = Path(recipe.output) / "model"
     zoo.save(trained.separator, folder, card(recipe, path, trained))
     return folder
 
 
-def build_task(recipe: Recipe) -> nn.Module:
+def build_task(recipe: Recipe) -> Task:
     """The task of a recipe, its separator freshly initialised or loaded from `initial`.
 
     Args:
@@ -118,19 +136,22 @@ def build_task(recipe: Recipe) -> nn.Module:
         The task.
 
     Raises:
-        SoliError: for an unknown key in `[model]` or `[task]`.
+        SoliError: for an unknown key in `[model]` or `[task]`, or a model that does not fit the mixtures.
     """
     key = (recipe.system, recipe.preset)
     separator_class, task_class = _resolve(zoo.SYSTEMS[key]), _resolve(TASKS[key])
     config = from_dict(separator_class.Config, recipe.model, where="model")
     separator = zoo.load(recipe.initial) if recipe.initial else separator_class(config)
+    if (separator.sources, separator.sample_rate) != (recipe.mixing.sources, SAMPLE_RATE):
+        made = f"mixing.sources = {list(recipe.mixing.sources)} at {SAMPLE_RATE} Hz"
+        raise SoliError(f"{made}; the model separates {list(separator.sources)} at {separator.sample_rate} Hz")
     try:
         return task_class(separator.train(), **recipe.task)
     except TypeError as error:
         raise SoliError(f"[task] of this recipe does not fit {task_class.__name__} ({error})") from error
 
 
-def validation(caches: list[Cache], *, mono: bool, precision: str) -> Callable[[nn.Module], float] | None:
+def validation(caches: list[Cache], *, mono: bool, precision: str) -> Callable[[Task], float] | None:
     """Score on the validation songs of the caches: minus the median SDR over songs, averaged over sources.
 
     Args:
@@ -146,13 +167,15 @@ def validation(caches: list[Cache], *, mono: bool, precision: str) -> Callable[[
         return None
 
     @torch.no_grad()
-    def score(task: nn.Module) -> float:
+    def score(task: Task) -> float:
         values = []
         separator = task.separator
+        device = next(separator.parameters()).device
         for song in songs:
-            references = torch.stack([song[name] for name in separator.sources])
+            silence = torch.zeros_like(next(iter(song.values())))
+            references = torch.stack([song.get(name, silence) for name in separator.sources]).to(device)
             references = references.mean(dim=1, keepdim=True) if mono else references
-            with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
                 estimates = separator.separate(references.sum(dim=0), separator.sample_rate).stems
             values.append(sdr_global(references, estimates))
         return -float(torch.stack(values).nanmedian(dim=0).values.mean())
@@ -160,7 +183,7 @@ def validation(caches: list[Cache], *, mono: bool, precision: str) -> Callable[[
     return score
 
 
-def card(recipe: Recipe, path: Path, trained: nn.Module) -> str:
+def card(recipe: Recipe, path: Path, trained: Task) -> str:
     """A model card that says what the weights were trained on and how.
 
     Args:
@@ -175,7 +198,7 @@ def card(recipe: Recipe, path: Path, trained: nn.Module) -> str:
     seconds = recipe.training.steps * recipe.training.batch_size * recipe.mixing.segment_seconds
     return f"""---
 licence: not stated
-summary: {recipe.system} ({recipe.preset}), trained on {", ".join(Path(cache).name for cache in recipe.caches)}
+summary: {recipe.system} ({recipe.preset}), trained on {", ".join(source.collection for source in recipe.data)}
 ---
 
 # {recipe.system} ({recipe.preset})

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from soli.dsp.truncated_magnitude import truncated_magnitude_l1
+from soli.losses import Task
 from soli.systems.classcond.deep_clustering import Scaling, deep_clustering_loss
 from soli.systems.classcond.features import ideal_binary_masks
 from soli.systems.classcond.paper import ClassCondPaper
 
 
-class PaperTask(nn.Module):
+class PaperTask(Task):
     """Losses of the paper preset. Both act on the same embedding.
 
     Args:
@@ -31,7 +32,7 @@ class PaperTask(nn.Module):
         per_source_reference: bool = False,
     ) -> None:
         super().__init__()
-        self.separator = separator
+        self.separator: ClassCondPaper = separator
         self.deep_clustering_weight = deep_clustering_weight
         self.deep_clustering_scaling: Scaling = deep_clustering_scaling
         self.per_source_reference = per_source_reference

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from soli.dsp.frames import synthesise
-from soli.losses import soft_snr_loss, spectral_l1
+from soli.losses import Task, soft_snr_loss, spectral_l1
 from soli.systems.classcond.separator import ClassCond
 
 
-class ClassCondTask(nn.Module):
+class ClassCondTask(Task):
     """Waveform SNR, complex spectrogram distance and a little deep clustering on the embedding.
 
     Args:
@@ -19,11 +19,9 @@ class ClassCondTask(nn.Module):
         clustering_weight: of the deep-clustering loss on a sample of bins.
     """
 
-    def __init__(
-        self, separator: ClassCond, *, spectral_weight: float = 2.0, clustering_weight: float = 1.0
-    ) -> None:
+    def __init__(self, separator: ClassCond, *, spectral_weight: float = 2.0, clustering_weight: float = 1.0) -> None:
         super().__init__()
-        self.separator = separator
+        self.separator: ClassCond = separator
         self.spectral_weight, self.clustering_weight = spectral_weight, clustering_weight
 
     def losses(self, stems: Tensor) -> dict[str, Tensor]:
@@ -47,7 +45,9 @@ class ClassCondTask(nn.Module):
             }
 
 
-def sampled_clustering(embedding: Tensor, references: Tensor, *, n_candidates: int = 16384, n_bins: int = 2048) -> Tensor:
+def sampled_clustering(
+    embedding: Tensor, references: Tensor, *, n_candidates: int = 16384, n_bins: int = 2048
+) -> Tensor:
     """Deep clustering on bins drawn in proportion to their magnitude.
 
     Unit-norm embeddings V and ideal ratio assignments Y of the drawn bins; the loss is

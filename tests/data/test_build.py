@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import symusic
+import torch
+from audio_fakes import save, save_container
+
+from soli.data import render
+from soli.data.build import DataSource, open_caches
+from soli.data.cache import Cache
+from soli.data.classes import CLASSES, class_of
+from soli.data.render import class_of_part, midi_seconds, render_stems
+from soli.errors import SoliError
+
+RATE = 44100
+PITCHES = {"mixture": 300.0, "drums": 500.0, "bass": 700.0, "other": 900.0, "vocals": 1100.0}
+
+
+def tone(frequency: float, n_channels: int = 2, rate: int = RATE, seconds: float = 0.5) -> torch.Tensor:
+    clock = torch.arange(round(seconds * rate)) / rate
+    return (0.3 * torch.sin(2 * torch.pi * frequency * clock)).repeat(n_channels, 1)
+
+
+def pitches(cache: Cache, track: str) -> dict[str, list[float]]:
+    """For each class of a track its strongest frequencies, rounded to 20 Hz, from low to high."""
+    found = {}
+    for stem in cache.stems:
+        if stem.track == track:
+            audio = cache.read(stem, 0, stem.n_samples)[0]
+            spectrum = np.abs(np.fft.rfft(audio * np.hanning(len(audio)), n=RATE // 2))
+            peaks = 2.0 * np.flatnonzero(spectrum > 0.5 * max(spectrum.max(), 1e-3))
+            found[stem.label] = sorted({float(20 * round(peak / 20)) for peak in peaks})
+    return found
+
+
+def build(tmp_path: Path, said: list[str] | None = None, **source: object) -> Cache:
+    data = DataSource(collection="set", **source)  # type: ignore[arg-type]
+    (cache,) = open_caches(tmp_path / "cache", (data,), ([] if said is None else said).append)
+    return cache
+
+
+def song(folder: Path, **stems: torch.Tensor) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, waveform in stems.items():
+        save(folder / f"{name}.wav", waveform)
+    return folder
+
+
+def test_streams_of_musdb_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    streams = [tone(pitch) for pitch in PITCHES.values()]
+    save_container(tmp_path / "in" / "Mine - Song.stem.mp4", streams, "aac")
+    streams[1] = 0 * streams[1]
+    save_container(tmp_path / "in" / "Mine - Without Drums.stem.mp4", streams, "aac")
+    save_container(tmp_path / "in" / "Triviul - Angelsaint.stem.mp4", streams, "aac")
+    said: list[str] = []
+    cache = build(tmp_path, said, kind="musdb", path=str(tmp_path / "in"))
+    assert pitches(cache, "Mine - Song") == {label: [PITCHES[label]] for label in CLASSES}
+    assert "drums" not in pitches(cache, "Mine - Without Drums")
+    ((name, stems),) = cache.tracks("validation")
+    assert name == "set/Triviul - Angelsaint"
+    assert {stem.label for stem in stems} == set(CLASSES)  # silent ones too: songs are scored whole
+    assert said == ["Mine - Song (train)", "Mine - Without Drums (train)", "Triviul - Angelsaint (validation)"]
+
+
+def test_an_mp4_without_stems_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    save_container(tmp_path / "in" / "clip.mp4", [tone(440.0)], "aac")
+    with pytest.raises(SoliError, match=r"clip\.mp4: 1 audio streams; a MUSDB18 file has 5"):
+        build(tmp_path, kind="musdb", path=str(tmp_path / "in"))
+
+
+def test_stems_of_one_class_are_summed(tmp_path: Path) -> None:
+    stems = {"Guitar": tone(400.0), "lead": tone(800.0, n_channels=1, seconds=0.4), "kick-ish": tone(90.0)}
+    stems["Drum"] = stems.pop("kick-ish")
+    song(tmp_path / "in" / "one", **stems, mixture=tone(2000.0))
+    song(tmp_path / "in" / "two", bass=tone(60.0), vocals=0 * tone(60.0))
+    song(tmp_path / "in" / "left out", bass=tone(60.0))
+    cache = build(tmp_path, kind="stems", path=str(tmp_path / "in"), exclude=("left out",))
+    assert pitches(cache, "one") == {"other": [400.0, 800.0], "drums": [80.0, 100.0]}
+    assert pitches(cache, "two") == {"bass": [60.0]}  # nothing to learn from a silent stem
+    assert {stem.track for stem in cache.stems} == {"one", "two"}
+
+
+def test_validation_songs_keep_their_split_as_folders_too(tmp_path: Path) -> None:
+    song(tmp_path / "in" / "Meaxic - Take A Step", bass=tone(60.0), vocals=0 * tone(60.0))
+    song(tmp_path / "in" / "Another", bass=tone(60.0))
+    cache = build(tmp_path, kind="stems", path=str(tmp_path / "in"))
+    splits = {(stem.track, stem.label): stem.split for stem in cache.stems}
+    assert splits == {
+        ("Another", "bass"): "train",
+        ("Meaxic - Take A Step", "bass"): "validation",
+        ("Meaxic - Take A Step", "vocals"): "validation",
+    }
+
+
+def test_solos_are_brought_to_one_level_and_rate(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    save(tmp_path / "in" / "quiet.wav", 0.01 * tone(440.0, n_channels=1, rate=16000), rate=16000)
+    save(tmp_path / "in" / "loud.flac", tone(440.0))
+    cache = build(tmp_path, kind="solos", path=str(tmp_path / "in"), label="vocals", bandwidth=7600.0)
+    assert list(cache.tracks("train")) == []  # solos are no songs
+    for stem in cache.stems:
+        assert (stem.label, stem.bandwidth, stem.n_samples) == ("vocals", 7600.0, RATE // 2)
+        assert pitches(cache, stem.track) == {"vocals": [440.0]}
+        level = 20 * np.log10(np.sqrt(np.mean(cache.read(stem, 2000, 18000) ** 2)))
+        assert level == pytest.approx(-18.0, abs=0.2)
+
+
+def test_what_is_there_is_not_decoded_again(tmp_path: Path) -> None:
+    folder = song(tmp_path / "in" / "one", bass=tone(60.0))
+    first = build(tmp_path, kind="stems", path=str(tmp_path / "in"))
+    (folder / "bass.wav").unlink()
+    said: list[str] = []
+    assert build(tmp_path, said, kind="stems", path=str(tmp_path / "in")).stems == first.stems
+    assert said == []
+
+
+def test_what_cannot_be_used_is_one_clear_line(tmp_path: Path) -> None:
+    song(tmp_path / "unknown" / "one", kazoo=tone(300.0))
+    song(tmp_path / "silent" / "one", bass=0 * tone(300.0))
+    (tmp_path / "empty").mkdir()
+    cases = {
+        r"kazoo\.wav: 'kazoo' belongs to no class": ("stems", "unknown", ""),
+        r"silent: no usable audio for collection 'set'": ("stems", "silent", ""),
+        r"empty: no usable audio for collection 'set'": ("stems", "empty", ""),
+        r"missing: not a folder": ("stems", "missing", ""),
+        r"empty: no files ending in \.mp4": ("musdb", "empty", ""),
+        r"empty: no files ending in \.wav": ("solos", "empty", "drums"),
+        r"label 'kazoo' of collection 'set'; allowed: vocals, drums, bass, other": ("solos", "empty", "kazoo"),
+    }
+    for message, (kind, folder, label) in cases.items():
+        with pytest.raises(SoliError, match=message) as caught:
+            build(tmp_path, kind=kind, path=str(tmp_path / folder), label=label)
+        assert "\n" not in str(caught.value)
+        assert not (tmp_path / "cache" / "set" / "index.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [("Drum", "drums"), ("lead_vocals", "vocals"), ("Bass-Guitar", "bass"), ("piano", "other"), ("kazoo", None)],
+)
+def test_file_names_tell_the_class(name: str, label: str | None) -> None:
+    assert class_of(name) == label
+
+
+def test_programs_tell_the_class_of_a_part() -> None:
+    labels = [class_of_part(program=program, is_drum=False) for program in range(128)]
+    assert [program for program, label in enumerate(labels) if label == "bass"] == list(range(32, 40))
+    assert set(labels) == {"bass", "other"}
+    assert class_of_part(program=33, is_drum=True) == "drums"
+
+
+Part = tuple[int, bool, list[float]]
+PARTS: list[Part] = [(33, False, [1.0]), (0, True, [0.0, 2.0]), (0, False, [1.5]), (80, False, [2.5])]
+
+
+def write_midi(path: Path, parts: list[Part] = PARTS) -> Path:
+    """Half-second notes at 120 beats a minute; a part is (program, drums?, onsets in seconds)."""
+    score = symusic.Score(480)
+    for program, is_drum, onsets in parts:
+        track = symusic.Track(program=program, is_drum=is_drum)
+        for onset in onsets:
+            track.notes.append(symusic.Note(round(960 * onset), 480, 60, 100))
+        score.tracks.append(track)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    score.dump_midi(str(path))
+    return path
+
+
+class Buzzer:
+    """In place of a synthesizer: a constant while a note sounds, and a tail that outlasts the excerpt."""
+
+    def render(self, score: symusic.Score, stereo: bool) -> np.ndarray:
+        assert stereo
+        audio = np.zeros((2, RATE * 5), np.float32)
+        for track in score.tracks:
+            for note in track.notes:
+                audio[:, round(note.time * RATE) : round((note.time + note.duration) * RATE)] += 0.25
+        return audio
+
+
+@pytest.fixture
+def soundfont(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(render, "_synthesizer", lambda font, sample_rate: Buzzer())
+    (tmp_path / "font.sf2").touch()
+    return tmp_path / "font.sf2"
+
+
+def test_an_excerpt_is_rendered_class_by_class(tmp_path: Path, soundfont: Path) -> None:
+    midi = write_midi(tmp_path / "song.mid")
+    assert midi_seconds(midi) == pytest.approx(3.0)
+    stems = render_stems(midi, soundfont, start=0.75, seconds=2.0)
+    onsets = {label: np.flatnonzero(np.diff(audio[0], prepend=0) > 0) / RATE for label, audio in stems.items()}
+    assert {audio.shape for audio in stems.values()} == {(2, 2 * RATE)}
+    assert set(stems) == {"bass", "drums", "other"}
+    np.testing.assert_allclose(onsets["bass"], [0.25], atol=1e-3)
+    np.testing.assert_allclose(onsets["drums"], [1.25], atol=1e-3)
+    np.testing.assert_allclose(onsets["other"], [0.75, 1.75], atol=1e-3)
+    assert set(render_stems(midi, soundfont, start=2.25, seconds=0.5)) == {"other"}  # only what begins inside counts
+
+
+def test_midi_songs_become_tracks(tmp_path: Path, soundfont: Path) -> None:
+    for folder in ("a", "b"):
+        write_midi(tmp_path / "in" / folder / "song.mid")
+    (tmp_path / "in" / "broken.mid").write_bytes(b"no midi")
+    said: list[str] = []
+    cache = build(
+        tmp_path, said, kind="midi", path=str(tmp_path / "in"), soundfonts=(str(soundfont),), seconds=4.0, n_songs=3
+    )
+    tracks = dict(cache.tracks("train"))
+    assert set(tracks) == {"set/a/song", "set/b/song"}  # two songs of one name stay two
+    for stems in tracks.values():
+        assert sorted(stem.label for stem in stems) == ["bass", "drums", "other"]
+    assert len(said) == 1
+    assert "broken.mid: not a readable MIDI file" in said[0]
+
+
+def test_missing_soundfonts_and_songs_are_named(tmp_path: Path, soundfont: Path) -> None:
+    write_midi(tmp_path / "in" / "song.mid")
+    for path, fonts, named in (
+        ("in", (str(soundfont), str(tmp_path / "no.sf2")), "no.sf2"),
+        ("in", (), "in"),
+        ("nowhere", (str(soundfont),), "nowhere"),
+    ):
+        with pytest.raises(SoliError, match=f"{named}: rendering needs SoundFonts and a folder of .mid files"):
+            build(tmp_path, kind="midi", path=str(tmp_path / path), soundfonts=fonts)
