@@ -3,7 +3,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
 
 from soli.training.run import TASKS, build_task, load_recipe
 
@@ -14,8 +13,7 @@ RECIPES = sorted(ROOT.rglob("*.toml"))
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_recipe_builds_its_task(path: Path) -> None:
     recipe = load_recipe(path, [])
-    with torch.device("meta"):  # shapes without numbers: nothing is drawn and nothing computed
-        task = build_task(recipe)
+    task = build_task(recipe)
     assert sum(parameter.numel() for parameter in task.parameters()) > 1e5
     named = {name for name, _ in recipe.mixing.weights}
     assert named <= {source.collection for source in recipe.data}

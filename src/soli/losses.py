@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from typing import Generic, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -10,15 +11,17 @@ from torch import Tensor, nn
 
 from soli.separator import Separator
 
+S = TypeVar("S", bound=Separator)
 
-class Task(nn.Module, abc.ABC):
+
+class Task(nn.Module, abc.ABC, Generic[S]):
     """A separator and what it learns from: all that the training loop knows of a system.
 
     Attributes:
         separator: the model whose weights are exported.
     """
 
-    separator: Separator
+    separator: S
 
     @abc.abstractmethod
     def losses(self, stems: Tensor) -> dict[str, Tensor]:

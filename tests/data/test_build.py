@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import symusic
 import torch
-from audio_fakes import save, save_container
 
+from audio_fakes import save, save_container
 from soli.data import render
 from soli.data.build import DataSource, open_caches
 from soli.data.cache import Cache

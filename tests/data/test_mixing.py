@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from itertools import islice
 from pathlib import Path
 
@@ -103,6 +104,12 @@ def test_worker_process_delivers_the_same_mixtures_from_any_index(cache: Cache) 
     got = list(islice(batches(drawn, batch_size=2, first=3, n_workers=1), 2))
     for position, mixture in enumerate(mixture for batch in got for mixture in batch):
         np.testing.assert_array_equal(mixture.numpy(), drawn.mixture(3 + position))
+
+
+def test_a_copy_of_a_mixer_draws_the_same_mixtures(cache: Cache) -> None:
+    drawn = mixer(cache, gain_db=6.0)
+    copied = copy.deepcopy(drawn)  # what a worker process is given where processes cannot be forked
+    np.testing.assert_array_equal(copied.mixture(4), drawn.mixture(4))
 
 
 def test_unknown_collections_and_missing_classes_are_refused(cache: Cache) -> None:

@@ -14,7 +14,6 @@ from soli.systems.classcond.query import (
     competitors,
     contrastive_mask,
     fit_gaussian,
-    likelihood_mask,
     query_mask,
 )
 
@@ -87,8 +86,7 @@ def test_quiet_bins_of_an_example_do_not_count():
 
 def test_likelihood_is_one_at_its_largest_and_wider_when_hotter():
     embedding = torch.randn(10, 20, 4)
-    query = fit_gaussian(embedding, torch.ones(10, 20))
-    cold, hot = likelihood_mask(embedding, query), likelihood_mask(embedding, query, 4.0)
+    cold, hot = (query_mask(embedding, embedding, torch.ones(10, 20), CLASSES, "likelihood", t) for t in (1.0, 4.0))
     assert cold.max() == 1
     torch.testing.assert_close(hot, cold**0.25)
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from audio_fakes import noise, save
 
 import soli
+from audio_fakes import noise, save
 from soli.data.cache import Cache
 from soli.data.classes import CLASSES
 from soli.errors import SoliError
@@ -125,7 +125,7 @@ def test_a_score_is_minus_the_sdr_of_whole_songs(tmp_path: Path, songs: Path) ->
     task = build_task(load_recipe(path, []))
     score = validation([Cache(tmp_path / "cache" / "mine")], mono=False, precision="no")
     assert score is not None
-    with torch.no_grad():  # a quarter of the mixture for everyone: 16 times the error's energy is 9 + 1 + 1 of a stem's
+    with torch.no_grad():  # every class gets a quarter of three equal stems: its error is 9/16 + 1/16 + 1/16 of it
         for parameter in task.separator.parameters():
             parameter.zero_()
     assert score(task) == pytest.approx(10 * torch.tensor(11 / 16).log10().item(), abs=0.1)

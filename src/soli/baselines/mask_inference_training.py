@@ -9,7 +9,7 @@ from soli.dsp.truncated_magnitude import truncated_magnitude_l1
 from soli.losses import Task
 
 
-class MaskInferenceTask(Task):
+class MaskInferenceTask(Task[MaskInference]):
     """Loss of the baseline.
 
     Args:
@@ -18,7 +18,7 @@ class MaskInferenceTask(Task):
 
     def __init__(self, separator: MaskInference) -> None:
         super().__init__()
-        self.separator: MaskInference = separator
+        self.separator = separator
 
     def losses(self, stems: Tensor) -> dict[str, Tensor]:
         """Terms whose sum is minimised.

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.fft
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
@@ -38,6 +37,9 @@ class MixingConfig:
         swap: probability of exchanging left and right.
         speed: probability of playing faster or slower, which moves pitch and tempo together.
         speed_range: the largest factor; the smallest is its inverse.
+        layer: incoherent mixtures: probability that a class sounds from two songs at once.
+        pan: probability that a stem gets another balance and width.
+        equalise: probability that the stems of a mixture get a random equaliser each.
         mono: mix down to one channel.
         equal_loudness: bring all stems to one RMS level before the gains, as seed 004 did.
     """
@@ -52,6 +54,9 @@ class MixingConfig:
     swap: float = 0.3
     speed: float = 0.25
     speed_range: float = 1.15
+    layer: float = 0.0
+    pan: float = 0.0
+    equalise: float = 0.0
     mono: bool = False
     equal_loudness: bool = False
 
@@ -105,26 +110,40 @@ class Mixer:
             stems[position] *= -1.0 if rng.random() < config.polarity else 1.0
             if rng.random() < config.drop:
                 stems[position] = 0.0
+            elif rng.random() < config.pan:
+                stems[position] = _pan(stems[position], rng)
         if rng.random() < config.swap:
             stems = stems[:, ::-1]
         if config.mono:
             stems = stems.mean(axis=1, keepdims=True)
-        return np.ascontiguousarray(_low_pass(stems, bandwidth), dtype=np.float32)
+        if rng.random() < config.equalise:
+            gains = np.stack([_equaliser(self.n_samples, rng) for _ in stems])[:, None]
+        else:
+            gains = None
+        return np.ascontiguousarray(_filter(stems, bandwidth, gains), dtype=np.float32)
 
     def _incoherent(self, rng: np.random.Generator) -> tuple[np.ndarray, float]:
         out = np.zeros((len(self.config.sources), 2, self.n_samples), np.float32)
         bandwidth = SAMPLE_RATE / 2
         for position, name in enumerate(self.config.sources):
-            audio = out[position]
-            for _ in range(_TRIES):
-                stem = self._by_class[name][rng.choice(len(self._odds[name]), p=self._odds[name])]
-                factor = self._factor(rng)
-                audio = self._excerpt(stem, self._start(rng, stem.n_samples, factor), factor)
-                if np.sqrt(np.mean(audio**2)) > _ACTIVE:
-                    bandwidth = min(bandwidth, stem.bandwidth)
-                    break
-            out[position] = _to_level(audio) if self.config.equal_loudness else audio
+            for layer in range(1 + (rng.random() < self.config.layer)):
+                audio, narrowest = self._active_excerpt(name, rng)
+                out[position] += _to_level(audio) if self.config.equal_loudness else audio
+                bandwidth = min(bandwidth, narrowest)
+                if layer:
+                    out[position] *= np.float32(0.7)
         return out, bandwidth
+
+    def _active_excerpt(self, name: str, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+        """An excerpt of a class that is not silent, if a few tries find one, and its bandwidth."""
+        audio, bandwidth = np.zeros((2, self.n_samples), np.float32), SAMPLE_RATE / 2
+        for _ in range(_TRIES):
+            stem = self._by_class[name][rng.choice(len(self._odds[name]), p=self._odds[name])]
+            factor = self._factor(rng)
+            audio = self._excerpt(stem, self._start(rng, stem.n_samples, factor), factor)
+            if np.sqrt(np.mean(audio**2)) > _ACTIVE:
+                return audio, stem.bandwidth
+        return audio, bandwidth
 
     def _coherent(self, rng: np.random.Generator) -> tuple[np.ndarray, float]:
         song = self._songs[rng.choice(len(self._songs), p=self._song_odds)]
@@ -215,11 +234,28 @@ def _to_level(audio: np.ndarray, level: float = 10 ** (-20 / 20)) -> np.ndarray:
     return audio * np.float32(level / rms) if rms > _ACTIVE else audio
 
 
-def _low_pass(stems: np.ndarray, bandwidth: float) -> np.ndarray:
-    """Cut everything at the narrowest recording's bandwidth, so that no network learns where a class 'ends'."""
-    if bandwidth >= SAMPLE_RATE / 2:
+def _pan(audio: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Another width, from narrow to a little wider, and another balance within 3 dB."""
+    width, balance = rng.uniform(0.2, 1.2), 10 ** (rng.uniform(-3, 3) / 40)
+    middle, side = audio.mean(axis=0), (audio[0] - audio[1]) / 2 * np.float32(width)
+    return np.stack(((middle + side) * np.float32(balance), (middle - side) / np.float32(balance)))
+
+
+def _equaliser(n_samples: int, rng: np.random.Generator) -> np.ndarray:
+    """Gains of the real FFT's bins: straight lines in dB over octaves, within 5 dB."""
+    knots = np.array([60.0, 250.0, 1000.0, 4000.0, 16000.0])
+    frequencies = np.arange(n_samples // 2 + 1) * (SAMPLE_RATE / n_samples)
+    decibels = np.interp(np.log(np.maximum(frequencies, 1.0)), np.log(knots), rng.uniform(-5, 5, len(knots)))
+    return (10 ** (decibels / 20)).astype(np.float32)
+
+
+def _filter(stems: np.ndarray, bandwidth: float, gains: np.ndarray | None) -> np.ndarray:
+    """Equalise, and cut everything at the narrowest recording's bandwidth: no class 'ends' anywhere then."""
+    if gains is None and bandwidth >= SAMPLE_RATE / 2:
         return stems
-    spectrum = scipy.fft.rfft(stems, axis=-1)
+    spectrum = np.fft.rfft(stems, axis=-1)
+    if gains is not None:
+        spectrum *= gains
     edge = round(bandwidth / (SAMPLE_RATE / 2) * (spectrum.shape[-1] - 1))
-    spectrum[..., edge:] = 0
-    return scipy.fft.irfft(spectrum, n=stems.shape[-1], axis=-1)
+    spectrum[..., edge + 1 :] = 0
+    return np.fft.irfft(spectrum, n=stems.shape[-1], axis=-1)

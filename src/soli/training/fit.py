@@ -113,7 +113,7 @@ def fit(
             losses = module(stems)
         total = torch.stack(list(losses.values())).sum()
         accelerator.backward(total)
-        norm = accelerator.clip_grad_norm_(task.parameters(), config.clip)
+        norm = nn.utils.clip_grad_norm_(task.parameters(), config.clip)
         if torch.isfinite(total) and torch.isfinite(norm):
             prepared.step()
         prepared.zero_grad(set_to_none=True)
@@ -167,7 +167,7 @@ def update_average(average: nn.Module, task: nn.Module, decay: float) -> None:
     """
     pairs = zip(average.parameters(), task.parameters(), strict=True)
     olds, news = map(list, zip(*pairs, strict=True))
-    torch._foreach_lerp_(olds, [new.detach() for new in news], 1 - decay)
+    torch._foreach_lerp_(olds, [new.detach() for new in news], 1 - decay)  # pyright: ignore[reportPrivateImportUsage]
     for old, new in zip(average.buffers(), task.buffers(), strict=True):
         old.copy_(new)
 

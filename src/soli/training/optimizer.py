@@ -41,28 +41,28 @@ class Muon(torch.optim.Optimizer):
         for group in self.param_groups:
             update = self._matrix_update if group["matrix"] else self._adam_update
             for parameter in group["params"]:
-                if parameter.grad is not None:
+                if (gradient := parameter.grad) is not None:
                     parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                    parameter.add_(update(parameter, group), alpha=-group["lr"])
+                    parameter.add_(update(parameter, gradient, group), alpha=-group["lr"])
 
-    def _matrix_update(self, parameter: Tensor, group: dict[str, Any]) -> Tensor:
+    def _matrix_update(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
         state = self.state[parameter]
         if not state:
             state["momentum"] = torch.zeros_like(parameter)
-        state["momentum"].lerp_(parameter.grad, 1 - group["momentum"])
-        direction = torch.lerp(parameter.grad, state["momentum"], group["momentum"])
+        state["momentum"].lerp_(gradient, 1 - group["momentum"])
+        direction = torch.lerp(gradient, state["momentum"], group["momentum"])
         matrices = direction.flatten(1) if parameter.ndim == 4 else direction
         scale = 0.2 * max(matrices.shape[-2:]) ** 0.5
         return (orthogonalise(matrices) * scale).view_as(parameter)
 
-    def _adam_update(self, parameter: Tensor, group: dict[str, Any]) -> Tensor:
+    def _adam_update(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
         state, (fast, slow) = self.state[parameter], group["betas"]
         if not state:
             state["count"] = torch.zeros(())
             state["mean"], state["square"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
         state["count"] += 1
-        state["mean"].lerp_(parameter.grad, 1 - fast)
-        state["square"].lerp_(parameter.grad.square(), 1 - slow)
+        state["mean"].lerp_(gradient, 1 - fast)
+        state["square"].lerp_(gradient.square(), 1 - slow)
         count = float(state["count"])
         spread = (state["square"] / (1 - slow**count)).sqrt() + 1e-8
         return state["mean"] / (1 - fast**count) / spread

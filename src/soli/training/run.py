@@ -178,7 +178,7 @@ def validation(caches: list[Cache], *, mono: bool, precision: str) -> Callable[[
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
                 estimates = separator.separate(references.sum(dim=0), separator.sample_rate).stems
             values.append(sdr_global(references, estimates))
-        return -float(torch.stack(values).nanmedian(dim=0).values.mean())
+        return -float(torch.stack(values).nanmedian(dim=0).values.nanmean())
 
     return score
 

@@ -11,7 +11,7 @@ from soli.systems.classcond.features import ideal_binary_masks
 from soli.systems.classcond.paper import ClassCondPaper
 
 
-class PaperTask(Task):
+class PaperTask(Task[ClassCondPaper]):
     """Losses of the paper preset. Both act on the same embedding.
 
     Args:
@@ -32,7 +32,7 @@ class PaperTask(Task):
         per_source_reference: bool = False,
     ) -> None:
         super().__init__()
-        self.separator: ClassCondPaper = separator
+        self.separator = separator
         self.deep_clustering_weight = deep_clustering_weight
         self.deep_clustering_scaling: Scaling = deep_clustering_scaling
         self.per_source_reference = per_source_reference

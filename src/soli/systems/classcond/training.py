@@ -10,7 +10,7 @@ from soli.losses import Task, soft_snr_loss, spectral_l1
 from soli.systems.classcond.separator import ClassCond
 
 
-class ClassCondTask(Task):
+class ClassCondTask(Task[ClassCond]):
     """Waveform SNR, complex spectrogram distance and a little deep clustering on the embedding.
 
     Args:
@@ -21,7 +21,7 @@ class ClassCondTask(Task):
 
     def __init__(self, separator: ClassCond, *, spectral_weight: float = 2.0, clustering_weight: float = 1.0) -> None:
         super().__init__()
-        self.separator: ClassCond = separator
+        self.separator = separator
         self.spectral_weight, self.clustering_weight = spectral_weight, clustering_weight
 
     def losses(self, stems: Tensor) -> dict[str, Tensor]:
