@@ -95,7 +95,7 @@ def test_the_embedding_of_the_default_model_is_drawn_and_queried(package, tmp_pa
     monkeypatch.setattr(zoo, "WEIGHTS", tmp_path / "weights")
     monkeypatch.setattr(zoo, "BUNDLED", {"default": "small"})
     config = ClassCondConfig(
-        n_fft=512, hop_length=128, bands=((8, 8), (4, 48)), n_features=8, depths=(1, 1, 1), dilations=(1,),
+        n_fft=512, hop_length=128, bands=((8, 8), (4, 48)), n_features=8, depths=(1, 1), dilations=(1,),
         embedding_size=4, refinement_features=4, refined_groups=1, sample_rate=8000,
     )  # fmt: skip
     zoo.save(ClassCond(config), tmp_path / "weights" / "small", CARD)

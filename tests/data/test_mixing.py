@@ -117,3 +117,34 @@ def test_unknown_collections_and_missing_classes_are_refused(cache: Cache) -> No
         mixer(cache, weights=(("nothing", 1.0),))
     with pytest.raises(SoliError, match="no stem of class 'piano'"):
         mixer(cache, sources=("piano",))
+
+
+def test_layers_sum_two_songs_of_a_class(cache: Cache) -> None:
+    mixture = mixer(cache, coherent=0.0, layer=1.0).mixture(0)
+    assert 2 * 0.1 * 0.7 - 1e-4 <= mixture[0, 0, 0] <= 2 * 0.11 * 0.7 + 1e-4
+
+
+def test_panning_keeps_the_middle_within_its_balance(cache: Cache) -> None:
+    for index in range(10):
+        panned, plain = (mixer(cache, pan=pan).mixture(index)[2, :, 0] for pan in (1.0, 0.0))
+        left, right = panned / plain[0]
+        # the signal was on the left: narrowing moves part of it over, widening by 1.2 takes a tenth of it away
+        assert -0.1 * left < right < left
+    widths = {round(float(mixer(cache, pan=1.0).mixture(index)[2, 1, 0]), 4) for index in range(10)}
+    assert len(widths) > 5
+
+
+def test_an_equaliser_changes_levels_by_at_most_five_decibels(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    with CacheWriter(tmp_path) as writer:
+        for label in ("vocals", "drums"):
+            writer.add(0.1 * rng.standard_normal((2, 44100)).astype(np.float32), collection="a", track="t", label=label)
+    settings = {"sources": ("vocals", "drums"), "segment_seconds": 1.0, "coherent": 1.0, **PLAIN}
+    flat, shaped = (
+        np.abs(np.fft.rfft(Mixer([Cache(tmp_path)], MixingConfig(**settings, equalise=part)).mixture(0), axis=-1))
+        for part in (0.0, 1.0)
+    )
+    change = 20 * np.log10(shaped[..., 1:-1] / flat[..., 1:-1])
+    assert np.abs(change).max() <= 5.01
+    assert change.std(axis=-1).min() > 0.1
+    assert np.abs(change[0] - change[1]).max() > 1  # each stem has its own

@@ -8,7 +8,7 @@ from soli.nn.trunks import AttentionTrunk, ConvTrunk, UNetTrunk
 
 TRUNKS = {
     "conv": lambda: ConvTrunk(8, 12, (1, 2)),
-    "unet": lambda: UNetTrunk(8, 12, (1, 1, 2), (1, 2)),
+    "unet": lambda: UNetTrunk(8, 12, (1, 1), (1, 2)),
     "attention": lambda: AttentionTrunk(12, 1, 3),
 }
 

@@ -140,7 +140,7 @@ def test_a_masked_mixture_stays_on_the_mixtures_scale():
 
 SMALL = {
     ClassCond: ClassCondConfig(
-        n_fft=512, hop_length=128, bands=((8, 8), (4, 48)), n_features=8, depths=(1, 1, 1), dilations=(1,),
+        n_fft=512, hop_length=128, bands=((8, 8), (4, 48)), n_features=8, depths=(1, 1), dilations=(1,),
         embedding_size=4, refinement_features=4, refined_groups=1, sample_rate=8000,
     ),
     ClassCondPaper: ClassCondPaperConfig(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +19,7 @@ from soli.errors import SoliError
 
 _AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".m4a")
 _MIXTURES = ("mixture", "mix")
+_NOTE = "source.json"
 _SILENCE = 10 ** (-60 / 20)
 _RENDER_LEVELS = {"drums": -19.0, "bass": -20.0, "other": -19.0}  # dBFS, close to MUSDB18's stems
 _VOICE_LEVEL = -18.0
@@ -71,13 +73,23 @@ def open_caches(folder: Path, sources: tuple[DataSource, ...], report: Report) -
     caches = []
     for source in sources:
         place = folder / source.collection
-        if not is_cache(place):
+        if not (is_cache(place) and _note(place) == asdict(source)):
             with CacheWriter(place) as writer:
                 _add(writer, source, report)
                 if not writer.stems:
                     raise SoliError(f"{source.path}: no usable audio for collection {source.collection!r}")
+            (place / _NOTE).write_text(json.dumps(asdict(source)), encoding="utf-8")
         caches.append(Cache(place))
     return caches
+
+
+def _note(place: Path) -> dict[str, object]:
+    """What a cache was built from; a recipe that says otherwise now builds it anew."""
+    try:
+        note = json.loads((place / _NOTE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in note.items()}
 
 
 def _add(writer: CacheWriter, source: DataSource, report: Report) -> None:

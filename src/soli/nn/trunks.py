@@ -91,10 +91,10 @@ class UNetTrunk(nn.Module):
 
     def __init__(self, n_bands: int, n_features: int, depths: tuple[int, ...], dilations: tuple[int, ...]) -> None:
         super().__init__()
-        widths = [n_features * (2 + level) // 2 for level in range(len(depths))]
-        bands = [n_bands >> level for level in range(len(depths))]
+        widths = [n_features * (2 + level) // 2 for level in range(len(depths) + 1)]
+        bands = [n_bands >> level for level in range(len(depths) + 1)]
         self.down, self.up, self.encoders, self.decoders = (nn.ModuleList() for _ in range(4))
-        for level, depth in enumerate(depths[:-1]):
+        for level, depth in enumerate(depths):
             self.encoders.append(_stage(bands[level], widths[level], depth))
             self.decoders.append(_stage(bands[level], widths[level], depth))
             self.down.append(nn.Linear(4 * widths[level], widths[level + 1]))

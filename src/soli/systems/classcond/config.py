@@ -24,7 +24,7 @@ class ClassCondConfig:
         bands: `(number, width in bins)` from low to high; together n_fft / 2 bins.
         trunk: design of the trunk.
         n_features: features of each band and frame.
-        depths: U-Net trunk: blocks at each level, the last one being the middle.
+        depths: U-Net trunk: blocks at each level above the middle.
         dilations: in time, one for each block of the middle (U-Net) or of the trunk (conv).
         n_layers: attention trunk: pairs of time and band attention.
         n_heads: attention trunk: heads.
@@ -44,7 +44,7 @@ class ClassCondConfig:
     bands: tuple[tuple[int, int], ...] = ((32, 4), (24, 8), (24, 16), (16, 32), (16, 52))
     trunk: Literal["conv", "unet", "attention"] = "unet"
     n_features: int = 96
-    depths: tuple[int, ...] = (1, 2, 6)
+    depths: tuple[int, ...] = (1, 2)
     dilations: tuple[int, ...] = (1, 2, 1, 2, 1, 2)
     n_layers: int = 4
     n_heads: int = 4
@@ -56,13 +56,13 @@ class ClassCondConfig:
     @property
     def frame_multiple(self) -> int:
         """The trunk sees frames in groups of this size; pieces of a long file start at a multiple of it."""
-        return 2 ** (len(self.depths) - 1) if self.trunk == "unet" else 1
+        return 2 ** len(self.depths) if self.trunk == "unet" else 1
 
     @property
     def context_seconds(self) -> float:
         """How far the output depends on the input, on each side, for the convolutional trunks."""
         frames = self.frame_multiple * sum(dilation + 1 for dilation in self.dilations)
         if self.trunk == "unet":
-            frames += sum((4 * depth + 1) * 2**level for level, depth in enumerate(self.depths[:-1]))
+            frames += sum((4 * depth + 1) * 2**level for level, depth in enumerate(self.depths))
         level_frames = round(self.level_seconds * self.sample_rate / self.hop_length / 2)
         return (frames + level_frames) * self.hop_length / self.sample_rate + self.n_fft / self.sample_rate

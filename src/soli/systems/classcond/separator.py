@@ -23,7 +23,7 @@ class ClassCond(Separator):
     """
 
     Config: ClassVar[type[ClassCondConfig]] = ClassCondConfig
-    segment_seconds = 16.0
+    segment_seconds = 40.0
 
     def __init__(self, config: ClassCondConfig) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class ClassCond(Separator):
         example: Tensor,
         sample_rate: int,
         mode: QueryMode = "posterior",
-        temperature: float = 1.0,
+        temperature: float | None = None,
     ) -> Estimates:
         """Extract what sounds like an isolated example (section 4.3).
 
@@ -72,7 +72,8 @@ class ClassCond(Separator):
             example: `[C T]`, any number of channels and samples.
             sample_rate: of both, in Hz.
             mode: `posterior` lets the example compete with the classes; `likelihood` is the paper's.
-            temperature: above one widens the mask.
+            temperature: above one widens the mask; by default 4 for `posterior` and D / 2 for `likelihood`, where a
+                typical bin of the right source lies that many nats below the peak.
 
         Returns:
             Estimates with one source, `match`.
@@ -85,6 +86,8 @@ class ClassCond(Separator):
         heard = self._stereo(example.reshape(1, -1, example.shape[-1])[:, :2].float())
         weights = active_weights(_magnitude(heard))
         embedded = torch.cat(list(self._embeddings(heard)), dim=1)
+        if temperature is None:
+            temperature = 4.0 if mode == "posterior" else self.config.embedding_size / 2
         mask = mask_function(embedded, weights, self.network.auxiliary(), mode, temperature)
         batch = mixture if mixture.ndim == 3 else mixture[None]
         matches = [self._match(pair, mask) for item in batch for pair in item[None].split(2, dim=1)]
