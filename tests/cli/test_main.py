@@ -100,9 +100,17 @@ def test_a_codec_that_does_not_work_is_named(run: Run, monkeypatch) -> None:
 def test_train_hands_everything_to_the_training_room(run: Run, monkeypatch) -> None:
     calls = []
     stub = ModuleType("soli.training.run")
-    stub.run_recipe = lambda *arguments: calls.append(arguments)
+
+    def run_recipe(*arguments: object, report, on_step) -> Path:
+        calls.append(arguments)
+        report("one song decoded")
+        on_step(1, 2, {"error": 0.5})
+        return Path("runs/model")
+
+    stub.run_recipe = run_recipe
     monkeypatch.setitem(sys.modules, "soli.training.run", stub)
-    assert run("train", "recipe.toml", "--resume", "--set", "steps=3", "--set", "lr=1e-3").code == 0
+    outcome = run("train", "recipe.toml", "--resume", "--set", "steps=3", "--set", "lr=1e-3")
+    assert (outcome.code, outcome.out, outcome.err) == (0, "runs/model\n", "one song decoded\n")
     ((recipe, overrides, resume),) = calls
     assert (str(recipe), overrides, resume) == ("recipe.toml", ["steps=3", "lr=1e-3"], True)
 
@@ -118,7 +126,7 @@ def test_train_hands_everything_to_the_training_room(run: Run, monkeypatch) -> N
     ],
 )
 def test_a_mistake_in_a_recipe_is_one_line(run: Run, overrides, parts) -> None:
-    Path("recipe.toml").write_text('system = "classcond"\npreset = "modern"\noutput = "runs"\ncaches = []\n')
+    Path("recipe.toml").write_text('system = "classcond"\npreset = "modern"\noutput = "runs"\ncache = "cache"\ndata = []\n')
     outcome = run("train", "recipe.toml", *(part for override in overrides for part in ("--set", override)))
     assert outcome.code == 2
     for part in parts:
