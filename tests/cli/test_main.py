@@ -126,7 +126,8 @@ def test_train_hands_everything_to_the_training_room(run: Run, monkeypatch) -> N
     ],
 )
 def test_a_mistake_in_a_recipe_is_one_line(run: Run, overrides, parts) -> None:
-    Path("recipe.toml").write_text('system = "classcond"\npreset = "modern"\noutput = "runs"\ncache = "cache"\ndata = []\n')
+    lines = ('system = "classcond"', 'preset = "modern"', 'output = "runs"', 'cache = "cache"', "data = []")
+    Path("recipe.toml").write_text("\n".join(lines))
     outcome = run("train", "recipe.toml", *(part for override in overrides for part in ("--set", override)))
     assert outcome.code == 2
     for part in parts:
