@@ -89,6 +89,13 @@ def test_best_weights_are_those_of_the_lowest_score(tmp_path: Path) -> None:
     assert (tmp_path / BEST).exists()
 
 
+def test_a_fresh_run_does_not_return_an_older_runs_best(tmp_path: Path) -> None:
+    train(tmp_path)
+    config = FitConfig(steps=1, precision="no", learning_rate=0.0)
+    fresh = fit(Toy(), batches, config, tmp_path)
+    assert torch.equal(next(fresh.parameters()), torch.zeros(3))
+
+
 def test_rate_rises_stays_and_falls() -> None:
     config = FitConfig(steps=100, learning_rate=1.0, warmup=10, cooldown=0.5)
     rates = [learning_rate(step, config) for step in range(100)]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from soli.cli.terminal import complain, progress_bar
+from soli.cli.terminal import progress_bar, run_app
 from soli.errors import SoliError
 
 if TYPE_CHECKING:
@@ -91,14 +91,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """
     app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
     app.command()(demo)
-    try:
-        return typer.main.get_command(app).main(arguments, prog_name="soli demo", standalone_mode=False) or 0
-    except (SoliError, typer.TyperException) as error:
-        complain(error.format_message() if isinstance(error, typer.TyperException) else str(error))
-        return 2
-    except KeyboardInterrupt:
-        complain("interrupted; nothing partial is left behind")
-        return 130
+    return run_app(app, arguments, "soli demo")
 
 
 def _show(done: SeparatedFile, page: Path, sdr: Mapping[str, float], mixture_sdr: Mapping[str, float]) -> None:

@@ -48,7 +48,7 @@ class ClassCondTask(Task[ClassCond]):
 def sampled_clustering(
     embedding: Tensor, references: Tensor, *, n_candidates: int = 16384, n_bins: int = 2048
 ) -> Tensor:
-    """Deep clustering on bins drawn in proportion to their magnitude.
+    """Deep clustering on bins drawn in proportion to their magnitude in the left channel.
 
     Unit-norm embeddings V and ideal ratio assignments Y of the drawn bins; the loss is
     ||V V' - Y Y'||^2 over the number of pairs, by its Gram matrices (section 2, eq. 2).
