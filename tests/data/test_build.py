@@ -97,6 +97,16 @@ def test_validation_songs_keep_their_split_as_folders_too(tmp_path: Path) -> Non
     }
 
 
+def test_a_pattern_picks_solos_out_of_songs(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        song(tmp_path / "in" / "artist" / name, guitar=tone(500), song=tone(900))
+    cache = build(tmp_path, kind="solos", path=str(tmp_path / "in"), label="other", pattern="*/*/guitar.wav")
+    assert [stem.track for stem in cache.stems] == ["artist/first/guitar", "artist/second/guitar"]
+    assert pitches(cache, "artist/first/guitar") == {"other": [500.0]}
+    with pytest.raises(SoliError, match=r"in: no files '\*/bass\.wav'"):
+        build(tmp_path, kind="solos", path=str(tmp_path / "in"), label="other", pattern="*/bass.wav")
+
+
 def test_solos_are_brought_to_one_level_and_rate(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     save(tmp_path / "in" / "quiet.wav", 0.01 * tone(440.0, n_channels=1, rate=16000), rate=16000)

@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from soli import __version__
+from soli.cli.data import data
 from soli.cli.doctor import doctor
 from soli.cli.models import models
 from soli.cli.query import query
@@ -45,6 +46,7 @@ def options(
 
 for command in (separate, query, train, models, doctor):
     app.command()(command)
+app.add_typer(data)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -37,6 +37,7 @@ class DataSource:
         path: the folder.
         exclude: `stems`: songs to leave out.
         label: `solos`: the class.
+        pattern: `solos`: which files under the folder; by default every audio file directly in it.
         bandwidth: `solos`: the highest frequency they hold, in Hz; mixtures with them are cut there.
         soundfonts: `midi`: one is drawn for each song.
         seconds: `midi`: length of the excerpt.
@@ -49,6 +50,7 @@ class DataSource:
     path: str
     exclude: tuple[str, ...] = ()
     label: str = ""
+    pattern: str = ""
     bandwidth: float = SAMPLE_RATE / 2
     soundfonts: tuple[str, ...] = ()
     seconds: float = 25.0
@@ -100,7 +102,9 @@ def _add(writer: CacheWriter, source: DataSource, report: Report) -> None:
     elif source.kind == "stems":
         add_stem_folders(writer, folder, name, report, exclude=source.exclude)
     elif source.kind == "solos":
-        add_solos(writer, folder, name, report, label=source.label, bandwidth=source.bandwidth)
+        add_solos(
+            writer, folder, name, report, label=source.label, pattern=source.pattern, bandwidth=source.bandwidth
+        )
     else:
         fonts = tuple(Path(font) for font in source.soundfonts)
         add_midi(
@@ -177,7 +181,14 @@ def add_stem_folders(
 
 
 def add_solos(
-    writer: CacheWriter, folder: Path, collection: str, report: Report, *, label: str, bandwidth: float
+    writer: CacheWriter,
+    folder: Path,
+    collection: str,
+    report: Report,
+    *,
+    label: str,
+    pattern: str = "",
+    bandwidth: float = SAMPLE_RATE / 2,
 ) -> None:
     """Add a folder of solo recordings of one class, brought to one level.
 
@@ -187,19 +198,22 @@ def add_solos(
         collection: name recipes weight it by.
         report: called with one line when done.
         label: the class of all of them.
+        pattern: which files under the folder, such as `*/guitar.ogg`; by default every audio file directly in it.
         bandwidth: the highest frequency they hold, in Hz; mixtures with them are cut there.
 
     Raises:
-        SoliError: for a label that is no class.
+        SoliError: for a label that is no class, and when there are no files.
     """
     if label not in CLASSES:
         raise SoliError(f"label {label!r} of collection {collection!r}; allowed: {', '.join(CLASSES)}")
-    paths = _files(folder, _AUDIO_SUFFIXES)
+    paths = sorted(folder.glob(pattern)) if pattern else _files(folder, _AUDIO_SUFFIXES)
+    if not paths:
+        raise SoliError(f"{folder}: no files {pattern!r}")
     for path in paths:
         writer.add(
             _load(path),
             collection=collection,
-            track=path.stem,
+            track=path.relative_to(folder).with_suffix("").as_posix(),
             label=label,
             level_dbfs=_VOICE_LEVEL,
             bandwidth=bandwidth,
