@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from soli import zoo
 from soli.separator import Estimates, Separator
-from soli.testing import CHECKS, check_separator, name_of
+from soli.testing.separators import CHECKS, check_separator, name_of
 from tiny import Tiny, TinyConfig, install
 
 

@@ -31,6 +31,8 @@ SYSTEMS: Mapping[tuple[str, str], str] = {
     ("classcond", "modern"): "soli.systems.classcond.separator:ClassCond",
     ("classcond", "paper"): "soli.systems.classcond.paper:ClassCondPaper",
     ("mask_inference", "paper"): "soli.baselines.mask_inference:MaskInference",
+    ("hpss", "classical"): "soli.baselines.hpss:HPSS",
+    ("repet", "classical"): "soli.baselines.repet:Repet",
 }
 """(system, preset) -> where its class is; the class has `__init__(self, config)` and a `Config` dataclass."""
 
