@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from soli.errors import SoliError
-from soli.evaluation.metrics import sdr_global, si_sdr, si_sdr_improvement
+from soli.evaluation.metrics import sdr_global, si_sdr, si_sdr_improvement, snr
 
 
 @pytest.fixture
@@ -99,3 +99,16 @@ def test_unequal_shapes_are_refused(metric):
         metric(torch.ones(2, 5), torch.ones(2, 6))
     with pytest.raises(SoliError, match=r"\[... C T\]"):
         metric(torch.ones(5), torch.ones(5))
+
+
+def test_snr_takes_each_channel_on_its_own():
+    reference = torch.stack([torch.ones(10), torch.ones(10), torch.zeros(10)])
+    estimate = torch.stack([torch.full((10,), 1.1), torch.full((10,), 0.99), torch.ones(10)])
+    found = snr(reference, estimate)
+    assert found[:2].tolist() == pytest.approx([20, 40], abs=1e-4)
+    assert found[2].isnan()
+    torch.testing.assert_close(
+        found[:2], torch.stack([sdr_global(reference[i : i + 1], estimate[i : i + 1]) for i in (0, 1)])
+    )
+    with pytest.raises(SoliError, match=r"\[... T\]"):
+        snr(torch.tensor(1.0), torch.tensor(1.0))

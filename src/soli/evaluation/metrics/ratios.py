@@ -1,18 +1,34 @@
 """Signal ratios in decibels: references first, estimates second; not a number where the reference is silent.
 
-All channels of one source are taken together. Everything is computed in double precision.
+Everything is computed in double precision, and no mean is removed.
 """
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from soli.errors import SoliError
+from soli.evaluation.metrics.checks import check_same_shape, decibels
+
+
+def snr(references: Tensor, estimates: Tensor) -> Tensor:
+    """Signal-to-noise ratio of each channel on its own: 10 log10(|s|^2 / |s - e|^2).
+
+    Args:
+        references: `[... T]`.
+        estimates: `[... T]`.
+
+    Returns:
+        `[...]` in dB; infinite for a perfect estimate, NaN for a silent reference.
+
+    Raises:
+        SoliError: the shapes differ.
+    """
+    check_same_shape(references, estimates, "[... T]")
+    return _ratio(references.double(), estimates.double())
 
 
 def sdr_global(references: Tensor, estimates: Tensor) -> Tensor:
-    """Signal-to-distortion ratio over the whole signal: 10 log10(|s|^2 / |s - e|^2).
+    """Signal-to-distortion ratio over the whole signal, all channels together: 10 log10(|s|^2 / |s - e|^2).
 
     Args:
         references: `[... C T]`.
@@ -24,9 +40,7 @@ def sdr_global(references: Tensor, estimates: Tensor) -> Tensor:
     Raises:
         SoliError: the shapes differ.
     """
-    references, estimates = _flatten(references, estimates)
-    power = references.square().sum(-1)
-    return _decibels(power, (references - estimates).square().sum(-1)).masked_fill(power == 0, float("nan"))
+    return _ratio(*_flatten(references, estimates))
 
 
 def si_sdr(references: Tensor, estimates: Tensor) -> Tensor:
@@ -48,7 +62,7 @@ def si_sdr(references: Tensor, estimates: Tensor) -> Tensor:
     power = references.square().sum(-1)
     scale = (references * estimates).sum(-1) / power
     target = scale[..., None] * references
-    ratio = _decibels(target.square().sum(-1), (target - estimates).square().sum(-1))
+    ratio = decibels(target.square().sum(-1), (target - estimates).square().sum(-1))
     return ratio.masked_fill((estimates == 0).all(-1), -float("inf")).masked_fill(power == 0, float("nan"))
 
 
@@ -71,12 +85,11 @@ def si_sdr_improvement(references: Tensor, estimates: Tensor, mixtures: Tensor) 
 
 def _flatten(references: Tensor, estimates: Tensor) -> tuple[Tensor, Tensor]:
     """Check the shapes, then `[... C T]` -> `[... C*T]` in double precision."""
-    if references.shape != estimates.shape or references.ndim < 2:
-        shapes = f"references {list(references.shape)}, estimates {list(estimates.shape)}"
-        raise SoliError(f"{shapes}; a metric needs one shape [... C T] for both")
+    check_same_shape(references, estimates, "[... C T]")
     return references.double().flatten(-2), estimates.double().flatten(-2)
 
 
-def _decibels(signal: Tensor, distortion: Tensor) -> Tensor:
-    """Ratio of two powers in dB."""
-    return 10 * torch.log10(signal / distortion)
+def _ratio(references: Tensor, estimates: Tensor) -> Tensor:
+    """Power of the references over power of the difference, along the last axis."""
+    power = references.square().sum(-1)
+    return decibels(power, (references - estimates).square().sum(-1)).masked_fill(power == 0, float("nan"))
