@@ -46,7 +46,7 @@ Scores = dict[str, dict[str, dict[str, float]]]  # row -> clip -> stem -> dB
 
 def main(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(arguments.threads)
-    estimators = {Path(name).name: from_separator(load(name, arguments.device)) for name in arguments.models}
+    estimators = {short(name): from_separator(load(name, arguments.device)) for name in arguments.models}
     estimators |= dict(load_peer(spec) for spec in arguments.peer)
     scores: Scores = {row: {} for row in (MIXTURE, *estimators, ORACLE)}
     for path in find_clips(arguments.data, arguments.limit):
@@ -65,6 +65,12 @@ def main(arguments: argparse.Namespace) -> None:
         "clips": scores,
     }
     write_results(arguments.output, data, markdown(data["data"], medians, comparisons))
+
+
+def short(model: str) -> str:
+    """The last part of a path; of `runs/this/model`, as training leaves it, `this`."""
+    path = Path(model)
+    return path.parent.name if path.name == "model" and path.parent.name else path.name
 
 
 def score_clip(clip: Clip, estimators: Mapping[str, Estimator]) -> dict[str, dict[str, float]]:
