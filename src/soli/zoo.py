@@ -39,7 +39,6 @@ SYSTEMS: Mapping[tuple[str, str], str] = {
 BUNDLED: Mapping[str, str] = {
     "default": "classcond-modern",
     "classcond": "classcond-modern",
-    "classcond-paper": "classcond-paper",
 }
 """Name a user may load -> its folder under `WEIGHTS`."""
 

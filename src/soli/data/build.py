@@ -102,9 +102,7 @@ def _add(writer: CacheWriter, source: DataSource, report: Report) -> None:
     elif source.kind == "stems":
         add_stem_folders(writer, folder, name, report, exclude=source.exclude)
     elif source.kind == "solos":
-        add_solos(
-            writer, folder, name, report, label=source.label, pattern=source.pattern, bandwidth=source.bandwidth
-        )
+        add_solos(writer, folder, name, report, label=source.label, pattern=source.pattern, bandwidth=source.bandwidth)
     else:
         fonts = tuple(Path(font) for font in source.soundfonts)
         add_midi(

@@ -33,6 +33,7 @@ class ClassCondConfig:
         refinement_features: width of the class-conditioned complex refinement.
         refined_groups: how many of the band groups are refined; above them the posterior alone
             is the mask, because phases there are noise-like and little energy is left.
+        spatial_seconds: reach, on each side, of the covariances of the spatial filter; 0 leaves it out.
     """
 
     sources: tuple[str, ...] = ("vocals", "drums", "bass", "other")
@@ -52,11 +53,17 @@ class ClassCondConfig:
     covariance: Covariance = "spherical_tied"
     refinement_features: int = 48
     refined_groups: int = 3
+    spatial_seconds: float = 2.5
 
     @property
     def frame_multiple(self) -> int:
         """The trunk sees frames in groups of this size; pieces of a long file start at a multiple of it."""
         return 2 ** len(self.depths) if self.trunk == "unet" else 1
+
+    @property
+    def spatial_frames(self) -> int:
+        """Reach of the spatial filter, on each side."""
+        return round(self.spatial_seconds * self.sample_rate / self.hop_length)
 
     @property
     def context_seconds(self) -> float:
@@ -65,4 +72,6 @@ class ClassCondConfig:
         if self.trunk == "unet":
             frames += sum((4 * depth + 1) * 2**level for level, depth in enumerate(self.depths))
         level_frames = round(self.level_seconds * self.sample_rate / self.hop_length / 2)
-        return (frames + level_frames) * self.hop_length / self.sample_rate + self.n_fft / self.sample_rate
+        return (
+            frames + level_frames + self.spatial_frames
+        ) * self.hop_length / self.sample_rate + self.n_fft / self.sample_rate

@@ -1,6 +1,7 @@
 """The modern network: band-split trunk, an embedding per bin, Gaussians as masks, a complex refinement.
 
-Order of the signal: `normalise` -> `BandSplit` -> trunk -> embedding -> E step -> refinement -> masks.
+Order of the signal: `inputs.magnitude_planes` -> `BandSplit` -> trunk -> embedding -> E step -> refinement -> masks.
+The phases enter at the refinement only.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from soli.nn.bandsplit import BandMerge, BandSplit, band_groups
 from soli.nn.trunks import AttentionTrunk, ConvTrunk, FeatureNorm, UNetTrunk
 from soli.systems.classcond.config import ClassCondConfig
 from soli.systems.classcond.gaussians import AuxiliaryNet, Gaussians
+from soli.systems.classcond.inputs import N_MAGNITUDES, complex_planes, magnitude_planes
 from soli.systems.classcond.masking import gated_estimates
 
 
@@ -45,12 +47,13 @@ class EmbeddingNetwork(nn.Module):
         n_sources, width = len(config.sources), config.n_features
         groups = band_groups(config.bands, config.n_fft // 2)
         n_bands = sum(group.n_bands for group in groups)
-        self.split = BandSplit(groups, 4, width)  # two channels, real and imaginary
+        self.split = BandSplit(groups, N_MAGNITUDES, width)
         self.trunk = make_trunk(config, n_bands)
         self.embed = BandMerge(groups, width, config.embedding_size)
         self.auxiliary = AuxiliaryNet(n_sources, config.embedding_size, config.covariance, "softplus")
-        self.condition = ClassFiLM(n_sources, width, config.refinement_features)
         self.refined = groups[: config.refined_groups]
+        self.phases = BandSplit(self.refined, 4, config.refinement_features)  # two channels, real and imaginary
+        self.condition = ClassFiLM(n_sources, width, config.refinement_features)
         self.refine = BandMerge(self.refined, config.refinement_features, 4, scale=0.1)
 
     def forward(self, spectrogram: Tensor) -> Separation:
@@ -65,7 +68,9 @@ class EmbeddingNetwork(nn.Module):
         embedding, features = self.embedding(spectrogram)
         gate = posterior_planes(embedding, self.auxiliary())  # section 3, eq. 5
         low = features[:, : sum(group.n_bands for group in self.refined)]
-        refinement = torch.stack([self.refine(part) for part in self.condition(low)], dim=1)
+        n_bins = sum(group.n_bins for group in self.refined)
+        phases = self.phases(complex_planes(spectrogram, self.config, n_bins))
+        refinement = torch.stack([self.refine(part) for part in self.condition(low, phases)], dim=1)
         return Separation(embedding, gate, gated_estimates(gate, refinement, spectrogram))
 
     def embedding(self, spectrogram: Tensor) -> tuple[Tensor, Tensor]:
@@ -77,13 +82,12 @@ class EmbeddingNetwork(nn.Module):
         Returns:
             Embedding `[B D N F-1]` and features `[B K N D']`.
         """
-        bins = normalise(real_planes(spectrogram), self.config)[..., :-1]  # the Nyquist bin follows its neighbour
-        features = self.trunk(self.split(bins.flatten(1, 2)))
+        features = self.trunk(self.split(magnitude_planes(spectrogram, self.config)))
         return self.embed(features).float(), features
 
 
 class ClassFiLM(nn.Module):
-    """Features of each class: a shared projection scaled and shifted by the class (feature-wise modulation)."""
+    """Features of each class: a shared projection and the phases, scaled and shifted by the class."""
 
     def __init__(self, n_sources: int, n_in: int, n_out: int) -> None:
         super().__init__()
@@ -92,9 +96,9 @@ class ClassFiLM(nn.Module):
         self.gain = nn.Parameter(1 + 0.3 * torch.randn(n_sources, n_out))
         self.shift = nn.Parameter(0.3 * torch.randn(n_sources, n_out))
 
-    def forward(self, features: Tensor) -> list[Tensor]:
-        """`[B K N D]` -> one `[B K N D']` per class."""
-        shared = self.norm(self.project(features))
+    def forward(self, features: Tensor, phases: Tensor) -> list[Tensor]:
+        """`[B K N D]` and `[B K N D']` -> one `[B K N D']` per class."""
+        shared = self.norm(self.project(features) + phases)
         return [
             F.gelu(shared * gain.to(shared.dtype) + shift.to(shared.dtype))
             for gain, shift in zip(self.gain, self.shift, strict=True)
@@ -118,25 +122,6 @@ def make_trunk(config: ClassCondConfig, n_bands: int) -> nn.Module:
     return AttentionTrunk(config.n_features, config.n_layers, config.n_heads)
 
 
-def normalise(spectrogram: Tensor, config: ClassCondConfig) -> Tensor:
-    """Divide by the local level and compress the magnitudes, keeping the phases.
-
-    Args:
-        spectrogram: real and imaginary parts, `[B 2 2 N F]`.
-        config: of the modern preset.
-
-    Returns:
-        The same shape.
-    """
-    power = spectrogram.square().sum(dim=2, keepdim=True)  # [B 2 1 N F]
-    frames = 2 * round(config.level_seconds * config.sample_rate / config.hop_length / 2) + 1
-    level = power.mean(dim=(1, 2, 4))[:, None]  # [B 1 N]
-    level = F.avg_pool1d(level, frames, stride=1, padding=frames // 2, count_include_pad=False)
-    level = level[:, :, None, :, None] + 1e-10
-    scale = (power / level + 1e-5) ** ((config.compression - 1) / 2)
-    return spectrogram * (level.rsqrt() * scale)
-
-
 def posterior_planes(embedding: Tensor, gaussians: Gaussians) -> Tensor:
     """The E step on planes: what `gaussians.posteriors` gives, with the features on axis 1.
 
@@ -158,15 +143,3 @@ def posterior_planes(embedding: Tensor, gaussians: Gaussians) -> Tensor:
         if variances.shape[0] != 1:  # tied variances cancel in the softmax
             logits = logits - 0.5 * torch.matmul(1 / variances.expand_as(means), flat.square())
         return logits.softmax(dim=1).unflatten(2, tuple(embedding.shape[2:]))
-
-
-def real_planes(spectrogram: Tensor) -> Tensor:
-    """Real and imaginary parts as planes.
-
-    Args:
-        spectrogram: complex `[... N F]`.
-
-    Returns:
-        `[... 2 N F]`.
-    """
-    return torch.stack((spectrogram.real, spectrogram.imag), dim=-3)

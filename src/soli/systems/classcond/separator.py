@@ -13,6 +13,7 @@ from soli.separator import Estimates, Separator, check_waveform
 from soli.systems.classcond.config import ClassCondConfig
 from soli.systems.classcond.network import EmbeddingNetwork
 from soli.systems.classcond.query import QueryMode, active_weights, mask_function
+from soli.systems.classcond.spatial import spatial_filter
 
 
 class ClassCond(Separator):
@@ -23,7 +24,7 @@ class ClassCond(Separator):
     """
 
     Config: ClassVar[type[ClassCondConfig]] = ClassCondConfig
-    segment_seconds = 40.0
+    segment_seconds = 48.0
 
     def __init__(self, config: ClassCondConfig) -> None:
         super().__init__()
@@ -51,8 +52,10 @@ class ClassCond(Separator):
         return torch.cat([self._separate_pair(pair) for pair in pairs], dim=2)
 
     def _separate_pair(self, mixture: Tensor) -> Tensor:
-        estimates = self.network(self._stereo(mixture.float())).estimates
-        config = self.config
+        config, spectrogram = self.config, self._stereo(mixture.float())
+        estimates = self.network(spectrogram).estimates
+        if config.spatial_frames:
+            estimates = spatial_filter(estimates, spectrogram, n_frames=config.spatial_frames)
         stems = synthesise(estimates, config.n_fft, config.hop_length, mixture.shape[-1])
         return stems if mixture.shape[1] == 2 else stems.mean(dim=2, keepdim=True)
 

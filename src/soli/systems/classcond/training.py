@@ -48,7 +48,7 @@ class ClassCondTask(Task[ClassCond]):
 def sampled_clustering(
     embedding: Tensor, references: Tensor, *, n_candidates: int = 16384, n_bins: int = 2048
 ) -> Tensor:
-    """Deep clustering on bins drawn in proportion to their magnitude in the left channel.
+    """Deep clustering on bins drawn in proportion to their magnitude, both channels together.
 
     Unit-norm embeddings V and ideal ratio assignments Y of the drawn bins; the loss is
     ||V V' - Y Y'||^2 over the number of pairs, by its Gram matrices (section 2, eq. 2).
@@ -66,7 +66,8 @@ def sampled_clustering(
     with torch.no_grad():
         frame = torch.randint(n_frames, (batch, n_candidates), device=embedding.device)
         bin_ = torch.randint(n_bins_all, (batch, n_candidates), device=embedding.device)
-        labels = _at(references[:, :, 0], frame * (n_bins_all + 1) + bin_).abs()  # [B S M]
+        places = frame * (n_bins_all + 1) + bin_
+        labels = _at(references[:, :, 0], places).abs() + _at(references[:, :, -1], places).abs()  # [B S M]
         chosen = torch.multinomial(labels.sum(dim=1) + 1e-8, n_bins, replacement=True)
         labels = nn.functional.normalize(_at(labels, chosen), dim=1)
         positions = (frame * n_bins_all + bin_).gather(1, chosen)
