@@ -11,6 +11,7 @@ import typer
 from soli import __version__
 from soli.cli.data import data
 from soli.cli.doctor import doctor
+from soli.cli.evaluate import evaluate
 from soli.cli.models import models
 from soli.cli.query import query
 from soli.cli.separate import separate
@@ -44,7 +45,7 @@ def options(
         typer.echo(context.get_help())
 
 
-for command in (separate, query, train, models, doctor):
+for command in (separate, query, train, evaluate, models, doctor):
     app.command()(command)
 app.add_typer(data)
 
