@@ -188,9 +188,9 @@ def save(separator: Separator, folder: str | Path, card: str, *, half: bool = Fa
         sha256=hashlib.sha256(weights).hexdigest(),
         config=to_dict(separator.config),
     )
-    _write(folder / WEIGHTS_FILE, weights)
-    _write(folder / CARD_FILE, card.encode())
-    _write(folder / CONFIG_FILE, (json.dumps(to_dict(header), indent=2) + "\n").encode())
+    write_whole(folder / WEIGHTS_FILE, weights)
+    write_whole(folder / CARD_FILE, card.encode())
+    write_whole(folder / CONFIG_FILE, (json.dumps(to_dict(header), indent=2) + "\n").encode())
     return folder
 
 
@@ -330,8 +330,16 @@ def _storable(separator: Separator, *, half: bool) -> dict[str, Tensor]:
     return tensors
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Write a whole file or none: temporary name, flushed to disk, renamed."""
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file or leave the old one as it is: temporary name, flushed to disk, renamed.
+
+    Args:
+        path: of the file; its folder is made if need be.
+        content: all of it.
+
+    Raises:
+        SoliError: when it cannot be written.
+    """
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -57,8 +57,8 @@ def evaluate(
     from soli.data.layouts import open_dataset
     from soli.evaluation.protocols import find_protocol
     from soli.evaluation.run import evaluate as run_evaluation
-    from soli.evaluation.run import write_whole
     from soli.evaluation.tables import latex, markdown
+    from soli.zoo import write_whole
 
     *models, folder = names
     chosen = find_protocol(protocol)
@@ -79,8 +79,8 @@ def evaluate(
         )
     about = result.facts["dataset"]["name"] + ("" if split is None else f", {split}")
     table = markdown(result.summary, f"{about}, {len(result.facts['tracks'])} tracks")
-    write_whole(out.with_suffix(".md"), table)
-    write_whole(out.with_suffix(".tex"), latex(result.summary))
+    write_whole(out.with_suffix(".md"), table.encode())
+    write_whole(out.with_suffix(".tex"), latex(result.summary).encode())
     typer.echo(table)
     failed = [record for record in result.records if record.error]
     for record in failed:

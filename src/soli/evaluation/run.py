@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import platform
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -34,6 +33,7 @@ from soli.evaluation.journal import Journal, Record, to_json
 from soli.evaluation.protocols import Protocol
 from soli.evaluation.selection import choose_names, choose_sources, choose_tracks
 from soli.evaluation.summary import Summary, summarise
+from soli.zoo import write_whole
 
 FORMAT = 1
 JOURNAL_SUFFIX = ".journal"
@@ -143,33 +143,9 @@ def evaluate(
         journal.close()
         raise
     evaluation = Evaluation(facts=facts, records=records, summary=summarise(records, protocol, chosen))
-    write_whole(output, json.dumps(evaluation.to_json(), indent=1, allow_nan=False) + "\n")
+    write_whole(output, (json.dumps(evaluation.to_json(), indent=1, allow_nan=False) + "\n").encode())
     journal.remove()
     return evaluation
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file or leave the old one as it is.
-
-    Args:
-        path: of the file.
-        text: its content.
-
-    Raises:
-        SoliError: when it cannot be written.
-    """
-    temporary = None
-    try:
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as stream:
-            temporary = Path(stream.name)
-            stream.write(text)
-        temporary.chmod(0o644)  # temporary files are private to their owner, results are not
-        temporary.replace(path)
-    except OSError as error:
-        raise SoliError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
 
 
 def _complete(

@@ -8,6 +8,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from soli.testing.common import distance, require, run_checks
+
 TOLERANCE = 1e-4
 _LARGEST_JACOBIAN = 256
 
@@ -41,12 +43,7 @@ def check_flow(flow: Flow, data: Tensor) -> tuple[str, ...]:
     Raises:
         AssertionError: the first check that failed, with what was expected and what was seen.
     """
-    for check in CHECKS:
-        try:
-            check(flow, data.clone())
-        except AssertionError as error:
-            raise AssertionError(f"{check.__name__.removeprefix('check_')}: {error}") from error
-    return tuple(check.__name__.removeprefix("check_") for check in CHECKS)
+    return run_checks(CHECKS, flow, data)
 
 
 def check_state_kept(flow: Flow, data: Tensor) -> None:
@@ -54,22 +51,22 @@ def check_state_kept(flow: Flow, data: Tensor) -> None:
     state, before = copy.deepcopy(flow.state_dict()), data.clone()
     flow.inverse(flow(data)[0])
     changed = [name for name, value in flow.state_dict().items() if not torch.equal(value, state[name])]
-    _require(not changed, f"running the flow changed {', '.join(changed[:3])}")
-    _require(torch.equal(data, before), "the data were modified in place")
+    require(not changed, f"running the flow changed {', '.join(changed[:3])}")
+    require(torch.equal(data, before), "the data were modified in place")
 
 
 def check_inverse(flow: Flow, data: Tensor) -> None:
     """There and back, in both orders, is the identity, and the log-determinants cancel."""
     latents, there = flow(data)
-    _require(latents.shape == data.shape, f"latents {list(latents.shape)} of data {list(data.shape)}")
-    _require(there.shape == data.shape[:1], f"log-determinants {list(there.shape)} for a batch of {len(data)}")
+    require(latents.shape == data.shape, f"latents {list(latents.shape)} of data {list(data.shape)}")
+    require(there.shape == data.shape[:1], f"log-determinants {list(there.shape)} for a batch of {len(data)}")
     restored, back = flow.inverse(latents)
     scale = float(data.abs().max())
-    _require(_distance(restored, data) <= TOLERANCE * scale, f"data come back off by {_distance(restored, data):.3g}")
+    require(distance(restored, data) <= TOLERANCE * scale, f"data come back off by {distance(restored, data):.3g}")
     limit = TOLERANCE * max(float(there.detach().abs().max()), 1.0)
-    _require(_distance(there, -back) <= limit, f"the two log-determinants differ by {_distance(there, -back):.3g}")
+    require(distance(there, -back) <= limit, f"the two log-determinants differ by {distance(there, -back):.3g}")
     again, _ = flow(flow.inverse(torch.randn_like(latents))[0])
-    _require(bool(torch.isfinite(again).all()), "random latents give data that are not finite")
+    require(bool(torch.isfinite(again).all()), "random latents give data that are not finite")
 
 
 def check_log_det(flow: Flow, data: Tensor) -> None:
@@ -82,9 +79,7 @@ def check_log_det(flow: Flow, data: Tensor) -> None:
     due = torch.linalg.slogdet(jacobian.view(item.numel(), item.numel()).double()).logabsdet
     found = flow(item)[1].detach().double()
     limit = 1e-3 * max(abs(float(due)), 1.0)
-    _require(
-        abs(float(found - due)) <= limit, f"log-determinant {float(found):.5g}; the Jacobian's is {float(due):.5g}"
-    )
+    require(abs(float(found - due)) <= limit, f"log-determinant {float(found):.5g}; the Jacobian's is {float(due):.5g}")
 
 
 def check_batch(flow: Flow, data: Tensor) -> None:
@@ -92,21 +87,11 @@ def check_batch(flow: Flow, data: Tensor) -> None:
     latents, log_dets = flow(data)
     for index, item in enumerate(data):
         latent, log_det = flow(item[None])
-        distance = _distance(latents[index], latent[0])
-        _require(distance <= TOLERANCE * float(latent.detach().abs().max()), f"item {index} differs by {distance:.3g}")
-        distance = _distance(log_dets[index], log_det[0])
+        gap = distance(latents[index], latent[0])
+        require(gap <= TOLERANCE * float(latent.detach().abs().max()), f"item {index} differs by {gap:.3g}")
+        gap = distance(log_dets[index], log_det[0])
         limit = TOLERANCE * max(float(log_det.detach().abs().max()), 1.0)
-        _require(distance <= limit, f"the log-determinant of item {index} differs by {distance:.3g}")
+        require(gap <= limit, f"the log-determinant of item {index} differs by {gap:.3g}")
 
 
 CHECKS = (check_state_kept, check_inverse, check_log_det, check_batch)
-
-
-def _require(condition: bool, message: str) -> None:
-    """An assert that survives `python -O`."""
-    if not condition:
-        raise AssertionError(message)
-
-
-def _distance(first: Tensor, second: Tensor) -> float:
-    return float((first - second).detach().abs().max())

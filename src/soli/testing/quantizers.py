@@ -9,6 +9,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from soli.testing.common import distance, require, run_checks
+
 TOLERANCE = 1e-4
 
 
@@ -52,12 +54,7 @@ def check_quantizer(quantizer: Quantizer, latents: Tensor) -> tuple[str, ...]:
     Raises:
         AssertionError: the first check that failed, with what was expected and what was seen.
     """
-    for check in CHECKS:
-        try:
-            check(quantizer, latents.clone())
-        except AssertionError as error:
-            raise AssertionError(f"{check.__name__.removeprefix('check_')}: {error}") from error
-    return tuple(check.__name__.removeprefix("check_") for check in CHECKS)
+    return run_checks(CHECKS, quantizer, latents)
 
 
 def check_state_kept(quantizer: Quantizer, latents: Tensor) -> None:
@@ -66,26 +63,28 @@ def check_state_kept(quantizer: Quantizer, latents: Tensor) -> None:
     quantizer(latents)
     quantizer.decode(quantizer.encode(latents))
     changed = [name for name, value in quantizer.state_dict().items() if not torch.equal(value, state[name])]
-    _require(not changed, f"quantising changed {', '.join(changed[:3])}")
-    _require(torch.equal(latents, before), "the latents were modified in place")
+    require(not changed, f"quantising changed {', '.join(changed[:3])}")
+    require(torch.equal(latents, before), "the latents were modified in place")
 
 
 def check_halves(quantizer: Quantizer, latents: Tensor) -> None:
     """Encoding and decoding give what quantising gives, and the codes survive another round trip."""
     found, codes = quantizer(latents), quantizer.encode(latents)
-    _require(torch.equal(found.codes, codes), "encode() gives other codes than quantising")
-    distance = _distance(quantizer.decode(codes), found.quantized)
-    _require(distance <= TOLERANCE, f"decode(encode()) differs from quantising by up to {distance:.3g}")
-    _require(codes.dtype == torch.int64 and int(codes.min()) >= 0, f"codes are {codes.dtype} from {int(codes.min())}")
+    require(torch.equal(found.codes, codes), "encode() gives other codes than quantising")
+    gap = distance(quantizer.decode(codes), found.quantized)
+    require(gap <= TOLERANCE, f"decode(encode()) differs from quantising by up to {gap:.3g}")
+    require(codes.dtype == torch.int64 and int(codes.min()) >= 0, f"codes are {codes.dtype} from {int(codes.min())}")
 
 
 def check_levels(quantizer: Quantizer, latents: Tensor) -> None:
     """Each level lowers the error on latents like those it was made for."""
     codes = quantizer.encode(latents)
-    errors = [float((quantizer.decode(codes[:, :k]) - latents).square().mean()) for k in range(1, codes.shape[1] + 1)]
+    errors = [
+        float((quantizer.decode(codes[:, :k]).detach() - latents).square().mean()) for k in range(1, codes.shape[1] + 1)
+    ]
     errors = [float(latents.square().mean()), *errors]
     falling = all(later < earlier for earlier, later in itertools.pairwise(errors))
-    _require(falling, f"mean squared error by level: {', '.join(f'{error:.4g}' for error in errors)}")
+    require(falling, f"mean squared error by level: {', '.join(f'{error:.4g}' for error in errors)}")
 
 
 def check_straight_through(quantizer: Quantizer, latents: Tensor) -> None:
@@ -94,27 +93,17 @@ def check_straight_through(quantizer: Quantizer, latents: Tensor) -> None:
     weights = torch.randn(latents.shape, generator=torch.Generator().manual_seed(0))
     (quantizer(latents).quantized * weights).sum().backward()
     gradient = latents.grad
-    _require(gradient is not None, "no gradient reaches the latents")
+    require(gradient is not None, "no gradient reaches the latents")
     assert gradient is not None
-    distance = _distance(gradient, weights)
-    _require(distance <= TOLERANCE, f"the gradient of the latents is off by up to {distance:.3g}")
+    gap = distance(gradient, weights)
+    require(gap <= TOLERANCE, f"the gradient of the latents is off by up to {gap:.3g}")
 
 
 def check_batch(quantizer: Quantizer, latents: Tensor) -> None:
     """A batch gives what its items give one by one."""
     together = quantizer.encode(latents)
     alone = torch.cat([quantizer.encode(item[None]) for item in latents])
-    _require(torch.equal(together, alone), f"{int((together != alone).sum())} codes differ from those of single items")
+    require(torch.equal(together, alone), f"{int((together != alone).sum())} codes differ from those of single items")
 
 
 CHECKS = (check_state_kept, check_halves, check_levels, check_straight_through, check_batch)
-
-
-def _require(condition: bool, message: str) -> None:
-    """An assert that survives `python -O`."""
-    if not condition:
-        raise AssertionError(message)
-
-
-def _distance(first: Tensor, second: Tensor) -> float:
-    return float((first - second).detach().abs().max())
