@@ -57,7 +57,7 @@ def test_streams_of_musdb_are_told_apart(tmp_path: Path) -> None:
     save_container(tmp_path / "in" / "Mine - Without Drums.stem.mp4", streams, "aac")
     save_container(tmp_path / "in" / "Triviul - Angelsaint.stem.mp4", streams, "aac")
     said: list[str] = []
-    cache = build(tmp_path, said, kind="musdb", path=str(tmp_path / "in"))
+    cache = build(tmp_path, said, kind="dataset", layout="musdb18", path=str(tmp_path / "in"))
     assert pitches(cache, "Mine - Song") == {label: [PITCHES[label]] for label in CLASSES}
     assert "drums" not in pitches(cache, "Mine - Without Drums")
     ((name, stems),) = cache.tracks("validation")
@@ -69,8 +69,8 @@ def test_streams_of_musdb_are_told_apart(tmp_path: Path) -> None:
 def test_an_mp4_without_stems_is_refused(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     save_container(tmp_path / "in" / "clip.mp4", [tone(440.0)], "aac")
-    with pytest.raises(SoliError, match=r"clip\.mp4: 1 audio streams; a MUSDB18 file has 5"):
-        build(tmp_path, kind="musdb", path=str(tmp_path / "in"))
+    with pytest.raises(SoliError, match=r"in: no tracks in this folder; looked for MUSDB18"):
+        build(tmp_path, kind="dataset", layout="musdb18", path=str(tmp_path / "in"))
 
 
 def test_stems_of_one_class_are_summed(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_stems_of_one_class_are_summed(tmp_path: Path) -> None:
     song(tmp_path / "in" / "one", **stems, mixture=tone(2000.0))
     song(tmp_path / "in" / "two", bass=tone(60.0), vocals=0 * tone(60.0))
     song(tmp_path / "in" / "left out", bass=tone(60.0))
-    cache = build(tmp_path, kind="stems", path=str(tmp_path / "in"), exclude=("left out",))
+    cache = build(tmp_path, kind="dataset", layout="stems", path=str(tmp_path / "in"), exclude=("left out",))
     assert pitches(cache, "one") == {"other": [400.0, 800.0], "drums": [80.0, 100.0]}
     assert pitches(cache, "two") == {"bass": [60.0]}  # nothing to learn from a silent stem
     assert {stem.track for stem in cache.stems} == {"one", "two"}
@@ -88,12 +88,37 @@ def test_stems_of_one_class_are_summed(tmp_path: Path) -> None:
 def test_validation_songs_keep_their_split_as_folders_too(tmp_path: Path) -> None:
     song(tmp_path / "in" / "Meaxic - Take A Step", bass=tone(60.0), vocals=0 * tone(60.0))
     song(tmp_path / "in" / "Another", bass=tone(60.0))
-    cache = build(tmp_path, kind="stems", path=str(tmp_path / "in"))
+    cache = build(tmp_path, kind="dataset", layout="stems", path=str(tmp_path / "in"))
     splits = {(stem.track, stem.label): stem.split for stem in cache.stems}
     assert splits == {
         ("Another", "bass"): "train",
         ("Meaxic - Take A Step", "bass"): "validation",
         ("Meaxic - Take A Step", "vocals"): "validation",
+    }
+
+
+def test_a_cache_has_the_rate_and_channels_of_the_model(tmp_path: Path) -> None:
+    left, right = tone(300.0, n_channels=1), tone(500.0, n_channels=1)
+    song(tmp_path / "in" / "one", bass=torch.cat([left, right]))
+    data = DataSource(collection="set", kind="dataset", layout="stems", path=str(tmp_path / "in"))
+    (cache,) = open_caches(tmp_path / "cache", (data,), print, sample_rate=22050, n_channels=1)
+    assert (cache.sample_rate, cache.n_channels) == (22050, 1)
+    (stem,) = cache.stems
+    assert (stem.n_samples, stem.bandwidth) == (11025, 11025.0)
+    clock = np.arange(11025) / 22050
+    expected = 0.15 * (np.sin(2 * np.pi * 300 * clock) + np.sin(2 * np.pi * 500 * clock))
+    audio = cache.read(stem, 0, 11025)
+    assert audio.shape == (1, 11025)
+    assert np.abs(audio[0] - expected)[500:-500].max() < 1e-3
+
+
+def test_folders_of_splits_keep_their_meaning(tmp_path: Path) -> None:
+    for split in ("train", "validation", "test_a", "test"):
+        song(tmp_path / "in" / split / f"{split} song", bass=tone(60.0), drums=tone(90.0))
+    cache = build(tmp_path, kind="dataset", layout="stems", path=str(tmp_path / "in"))
+    assert {(stem.track, stem.split) for stem in cache.stems} == {
+        ("train song", "train"),
+        ("validation song", "validation"),
     }
 
 
@@ -122,10 +147,10 @@ def test_solos_are_brought_to_one_level_and_rate(tmp_path: Path) -> None:
 
 def test_what_is_there_is_not_decoded_again(tmp_path: Path) -> None:
     folder = song(tmp_path / "in" / "one", bass=tone(60.0))
-    first = build(tmp_path, kind="stems", path=str(tmp_path / "in"))
+    first = build(tmp_path, kind="dataset", layout="stems", path=str(tmp_path / "in"))
     (folder / "bass.wav").unlink()
     said: list[str] = []
-    assert build(tmp_path, said, kind="stems", path=str(tmp_path / "in")).stems == first.stems
+    assert build(tmp_path, said, kind="dataset", layout="stems", path=str(tmp_path / "in")).stems == first.stems
     assert said == []
 
 
@@ -134,19 +159,19 @@ def test_what_cannot_be_used_is_one_clear_line(tmp_path: Path) -> None:
     song(tmp_path / "silent" / "one", bass=0 * tone(300.0))
     (tmp_path / "empty").mkdir()
     cases = {
-        r"kazoo\.wav: 'kazoo' belongs to no class": ("stems", "unknown", ""),
-        r"silent: no usable audio for collection 'set'": ("stems", "silent", ""),
-        r"empty: no usable audio for collection 'set'": ("stems", "empty", ""),
-        r"missing: not a folder": ("stems", "missing", ""),
-        r"empty: no files ending in \.mp4": ("musdb", "empty", ""),
+        r"kazoo\.wav: 'kazoo' belongs to no class": ("dataset", "unknown", ""),
+        r"silent: no usable audio for collection 'set'": ("dataset", "silent", ""),
+        r"empty: no known layout of a dataset": ("dataset", "empty", ""),
+        r"missing: there is no such folder": ("dataset", "missing", ""),
         r"empty: no files ending in \.wav": ("solos", "empty", "drums"),
         r"label 'kazoo' of collection 'set'; allowed: vocals, drums, bass, other": ("solos", "empty", "kazoo"),
     }
     for message, (kind, folder, label) in cases.items():
+        layout = "auto" if folder == "empty" else "stems"
         with pytest.raises(SoliError, match=message) as caught:
-            build(tmp_path, kind=kind, path=str(tmp_path / folder), label=label)
+            build(tmp_path, kind=kind, path=str(tmp_path / folder), label=label, layout=layout)
         assert "\n" not in str(caught.value)
-        assert not (tmp_path / "cache" / "set" / "index.json").exists()
+        assert not (tmp_path / "cache" / "set-44100-2" / "index.json").exists()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Build a training cache from folders of stems, solo recordings and MIDI files."""
+"""Build a training cache from datasets of any layout, solo recordings and MIDI files."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import torch
 
-from soli.audio import read, read_streams, resample
-from soli.data.cache import SAMPLE_RATE, Cache, CacheWriter, is_cache
-from soli.data.classes import CLASSES, MUSDB_STREAMS, MUSDB_VALIDATION, class_of
+from soli.audio import read, resample
+from soli.data.cache import Cache, CacheWriter, is_cache
+from soli.data.classes import CLASSES, MUSDB_VALIDATION
+from soli.data.layouts import open_dataset
 from soli.data.render import midi_seconds, render_stems
 from soli.errors import SoliError
 
 _AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".m4a")
-_MIXTURES = ("mixture", "mix")
 _NOTE = "source.json"
 _SILENCE = 10 ** (-60 / 20)
 _RENDER_LEVELS = {"drums": -19.0, "bass": -20.0, "other": -19.0}  # dBFS, close to MUSDB18's stems
@@ -32,10 +33,11 @@ class DataSource:
 
     Attributes:
         collection: name recipes weight it by.
-        kind: `musdb` (`.stem.mp4` files), `stems` (a folder per song, a file per stem), `solos` (recordings
-            of one class) or `midi` (rendered through SoundFonts).
+        kind: `dataset` (multitracks in any layout of `soli.data.layouts`), `solos` (recordings of one class) or `midi`
+            (rendered through SoundFonts).
         path: the folder.
-        exclude: `stems`: songs to leave out.
+        layout: `dataset`: which; "auto" tells it by the names in the folder.
+        exclude: `dataset`: songs to leave out.
         label: `solos`: the class.
         pattern: `solos`: which files under the folder; by default every audio file directly in it.
         bandwidth: `solos`: the highest frequency they hold, in Hz; mixtures with them are cut there.
@@ -46,25 +48,30 @@ class DataSource:
     """
 
     collection: str
-    kind: Literal["musdb", "stems", "solos", "midi"]
+    kind: Literal["dataset", "solos", "midi"]
     path: str
+    layout: str = "auto"
     exclude: tuple[str, ...] = ()
     label: str = ""
     pattern: str = ""
-    bandwidth: float = SAMPLE_RATE / 2
+    bandwidth: float | None = None
     soundfonts: tuple[str, ...] = ()
     seconds: float = 25.0
     n_songs: int = 500
     seed: int = 0
 
 
-def open_caches(folder: Path, sources: tuple[DataSource, ...], report: Report) -> list[Cache]:
+def open_caches(
+    folder: Path, sources: tuple[DataSource, ...], report: Report, *, sample_rate: int = 44100, n_channels: int = 2
+) -> list[Cache]:
     """Open the cache of every source, decoding those that are not there yet.
 
     Args:
-        folder: one sub-folder per collection.
+        folder: one sub-folder per collection, rate and number of channels.
         sources: what a recipe trains on.
         report: called with a line per song.
+        sample_rate: of the caches, in Hz.
+        n_channels: of the caches, 1 or 2.
 
     Returns:
         One cache per source.
@@ -74,9 +81,9 @@ def open_caches(folder: Path, sources: tuple[DataSource, ...], report: Report) -
     """
     caches = []
     for source in sources:
-        place = folder / source.collection
+        place = folder / f"{source.collection}-{sample_rate}-{n_channels}"
         if not (is_cache(place) and _note(place) == asdict(source)):
-            with CacheWriter(place) as writer:
+            with CacheWriter(place, sample_rate=sample_rate, n_channels=n_channels) as writer:
                 _add(writer, source, report)
                 if not writer.stems:
                     raise SoliError(f"{source.path}: no usable audio for collection {source.collection!r}")
@@ -97,10 +104,8 @@ def _note(place: Path) -> dict[str, object]:
 def _add(writer: CacheWriter, source: DataSource, report: Report) -> None:
     """Decode one source by its kind."""
     folder, name = Path(source.path), source.collection
-    if source.kind == "musdb":
-        add_musdb(writer, folder, name, report)
-    elif source.kind == "stems":
-        add_stem_folders(writer, folder, name, report, exclude=source.exclude)
+    if source.kind == "dataset":
+        add_dataset(writer, folder, name, report, layout=source.layout, exclude=source.exclude)
     elif source.kind == "solos":
         add_solos(writer, folder, name, report, label=source.label, pattern=source.pattern, bandwidth=source.bandwidth)
     else:
@@ -117,65 +122,44 @@ def _add(writer: CacheWriter, source: DataSource, report: Report) -> None:
         )
 
 
-def add_musdb(writer: CacheWriter, folder: Path, collection: str, report: Report) -> None:
-    """Add a folder of MUSDB18 `.stem.mp4` files; the 14 official validation songs keep their split.
-
-    Args:
-        writer: an open cache.
-        folder: holds `.stem.mp4` files with the five MUSDB18 streams.
-        collection: name recipes weight it by.
-        report: called with one line per file.
-
-    Raises:
-        SoliError: for a file that has not the five streams.
-    """
-    for path in _files(folder, (".mp4",)):
-        name = path.name.removesuffix(".stem.mp4")
-        split = _split(name)
-        streams = read_streams(path)
-        if len(streams) != len(MUSDB_STREAMS):
-            raise SoliError(f"{path}: {len(streams)} audio streams; a MUSDB18 file has {len(MUSDB_STREAMS)}")
-        for label, stream in zip(MUSDB_STREAMS[1:], streams[1:], strict=True):
-            audio = stream.numpy()
-            if split == "validation" or np.abs(audio).max() > _SILENCE:
-                writer.add(audio, collection=collection, track=name, label=label, split=split)
-        report(f"{name} ({split})")
-
-
-def add_stem_folders(
-    writer: CacheWriter, folder: Path, collection: str, report: Report, *, exclude: tuple[str, ...] = ()
+def add_dataset(
+    writer: CacheWriter,
+    folder: Path,
+    collection: str,
+    report: Report,
+    *,
+    layout: str = "auto",
+    exclude: tuple[str, ...] = (),
 ) -> None:
-    """Add a folder with one sub-folder per song and one file per stem; stems of one class are summed.
+    """Add the multitracks of a dataset; stems of one class are summed.
 
-    A file of the mixture itself is passed over. The official MUSDB18 validation songs keep their split.
+    Folders called train and validation keep their meaning, and so do the official MUSDB18 validation songs wherever
+    they lie; tracks of any other split, such as test, are left out.
 
     Args:
         writer: an open cache.
-        folder: holds one folder per song.
+        folder: of the dataset.
         collection: name recipes weight it by.
         report: called with one line per song.
-        exclude: songs to leave out, by folder name.
+        layout: see `soli.data.layouts`.
+        exclude: songs to leave out, by name.
 
     Raises:
-        SoliError: for a missing folder, and a file name that belongs to no class.
+        SoliError: for a folder that is no dataset of this layout, a stem of no known class, and damaged files.
     """
-    if not folder.is_dir():
-        raise SoliError(f"{folder}: not a folder")
-    for song in sorted(path for path in folder.iterdir() if path.is_dir() and path.name not in exclude):
-        stems: dict[str, np.ndarray] = {}
-        for path in _files(song, _AUDIO_SUFFIXES):
-            if path.stem.lower() in _MIXTURES:
-                continue
-            label = class_of(path.stem)
-            if label is None:
-                raise SoliError(f"{path}: {path.stem!r} belongs to no class; see soli.data.classes")
-            audio = _load(path)
-            stems[label] = _sum(stems[label], audio) if label in stems else audio
-        split = _split(song.name)
-        for label, audio in stems.items():
+    for track in open_dataset(folder, layout).tracks:
+        split = "validation" if track.name in MUSDB_VALIDATION else track.split or "train"
+        if track.name in exclude or split not in ("train", "validation"):
+            continue
+        for name, stem in track.stems.items():
+            if not stem.labels:
+                raise SoliError(f"{stem.path}: {name!r} belongs to no class; see soli.data.classes")
+        for label in dict.fromkeys(stem.labels[0] for stem in track.stems.values()):
+            audio = track.submix(label)
             if split == "validation" or np.abs(audio).max() > _SILENCE:
-                writer.add(audio, collection=collection, track=song.name, label=label, split=split)
-        report(f"{song.name} ({split})")
+                audio = resample(torch.from_numpy(audio), track.sample_rate, writer.sample_rate).numpy()
+                writer.add(audio, collection=collection, track=track.name, label=label, split=split)
+        report(f"{track.name} ({split})")
 
 
 def add_solos(
@@ -186,7 +170,7 @@ def add_solos(
     *,
     label: str,
     pattern: str = "",
-    bandwidth: float = SAMPLE_RATE / 2,
+    bandwidth: float | None = None,
 ) -> None:
     """Add a folder of solo recordings of one class, brought to one level.
 
@@ -209,7 +193,7 @@ def add_solos(
         raise SoliError(f"{folder}: no files {pattern!r}")
     for path in paths:
         writer.add(
-            _load(path),
+            _load(path, writer.sample_rate),
             collection=collection,
             track=path.relative_to(folder).with_suffix("").as_posix(),
             label=label,
@@ -268,10 +252,6 @@ def add_midi(
             report(f"{index + 1} songs rendered")
 
 
-def _split(song: str) -> str:
-    return "validation" if song in MUSDB_VALIDATION else "train"
-
-
 def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     if not folder.is_dir():
         raise SoliError(f"{folder}: not a folder")
@@ -281,14 +261,6 @@ def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     return found
 
 
-def _load(path: Path) -> np.ndarray:
+def _load(path: Path, sample_rate: int) -> np.ndarray:
     waveform, rate = read(path)
-    return resample(waveform, rate, SAMPLE_RATE).numpy()
-
-
-def _sum(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    n_channels, n_samples = (max(a, b) for a, b in zip(first.shape, second.shape, strict=True))
-    out = np.zeros((n_channels, n_samples), np.float32)
-    for audio in (first, second):
-        out[:, : audio.shape[1]] += audio  # a mono take spreads to both channels
-    return out
+    return resample(waveform, rate, sample_rate).numpy()

@@ -1,6 +1,6 @@
 """Stems decoded once into memory-mapped 16-bit files, so that a training step never waits for a decoder.
 
-A cache is a folder with `index.json` and one `audio.i16` of interleaved stereo samples at 44.1 kHz.
+A cache is a folder with `index.json` and one `audio.i16` of interleaved samples, all at one rate.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class CachedStem:
     Attributes:
         collection: the dataset it came from; recipes weight collections.
         track: the song; stems of one track are aligned.
-        label: one of `soli.data.classes.CLASSES`.
+        label: its class.
         offset: first frame in the audio file.
         n_samples: length in frames.
-        gain: what the stored samples must be multiplied with.
         bandwidth: highest frequency the recording holds, in Hz.
+        gain: what the stored samples must be multiplied with.
         coherent: whether stems of this track make a song together.
         split: `"train"` or `"validation"`.
     """
@@ -41,8 +41,8 @@ class CachedStem:
     label: str
     offset: int
     n_samples: int
+    bandwidth: float
     gain: float = 1.0
-    bandwidth: float = SAMPLE_RATE / 2
     coherent: bool = True
     split: str = "train"
 
@@ -52,10 +52,13 @@ class CacheWriter:
 
     Args:
         folder: created if missing; an existing cache there is replaced.
+        sample_rate: of all stems, in Hz.
+        n_channels: of all stems, 1 or 2.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, sample_rate: int = 44100, n_channels: int = 2) -> None:
         self.folder = folder
+        self.sample_rate, self.n_channels = sample_rate, n_channels
         self.stems: list[CachedStem] = []
         self._n_frames = 0
         self._audio: BinaryIO
@@ -74,47 +77,49 @@ class CacheWriter:
         track: str,
         label: str,
         level_dbfs: float | None = None,
-        bandwidth: float = SAMPLE_RATE / 2,
+        bandwidth: float | None = None,
         coherent: bool = True,
         split: str = "train",
     ) -> None:
         """Store one stem.
 
         Args:
-            audio: float `[C T]` at 44.1 kHz, mono or stereo.
+            audio: float `[C T]` at the rate of the cache; mono spreads to its channels, stereo is mixed down to one.
             collection: see `CachedStem`.
             track: see `CachedStem`.
             label: see `CachedStem`.
             level_dbfs: scale so that the active parts have this RMS level; None keeps the level.
-            bandwidth: see `CachedStem`.
+            bandwidth: see `CachedStem`; None for half the rate.
             coherent: see `CachedStem`.
             split: see `CachedStem`.
         """
-        stereo = np.repeat(audio, 2, axis=0) if audio.shape[0] == 1 else audio[:2]
-        peak = max(float(np.abs(stereo).max(initial=0.0)), 1e-9)
-        frames = np.round(stereo.T * (_FULL_SCALE / peak)).astype("<i2")
+        kept = audio.mean(axis=0, keepdims=True) if self.n_channels == 1 else audio[: self.n_channels]
+        kept = np.broadcast_to(kept, (self.n_channels, kept.shape[1]))
+        peak = max(float(np.abs(kept).max(initial=0.0)), 1e-9)
+        frames = np.round(kept.T * (_FULL_SCALE / peak)).astype("<i2")
         frames.tofile(self._audio)
-        scale = 1.0 if level_dbfs is None else 10 ** (level_dbfs / 20) / max(_active_rms(stereo), 1e-6)
+        scale = 1.0 if level_dbfs is None else 10 ** (level_dbfs / 20) / max(_active_rms(kept, self.sample_rate), 1e-6)
         self.stems.append(
             CachedStem(
                 collection=collection,
                 track=track,
                 label=label,
                 offset=self._n_frames,
-                n_samples=stereo.shape[1],
+                n_samples=kept.shape[1],
+                bandwidth=self.sample_rate / 2 if bandwidth is None else bandwidth,
                 gain=peak * scale,
-                bandwidth=bandwidth,
                 coherent=coherent,
                 split=split,
             )
         )
-        self._n_frames += stereo.shape[1]
+        self._n_frames += kept.shape[1]
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._audio.close()
         if kind is None:
-            text = json.dumps([asdict(stem) for stem in self.stems])
-            (self.folder / _INDEX).write_text(text, encoding="utf-8")
+            stems = [asdict(stem) for stem in self.stems]
+            index = {"sample_rate": self.sample_rate, "n_channels": self.n_channels, "stems": stems}
+            (self.folder / _INDEX).write_text(json.dumps(index), encoding="utf-8")
 
 
 class Cache:
@@ -123,18 +128,24 @@ class Cache:
     Args:
         folder: written by `CacheWriter`.
 
+    Attributes:
+        sample_rate: of all stems, in Hz.
+        n_channels: of all stems.
+        stems: what it holds.
+
     Raises:
         SoliError: when the folder holds no complete cache.
     """
 
     def __init__(self, folder: Path) -> None:
         try:
-            rows = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
+            self.sample_rate, self.n_channels = int(index["sample_rate"]), int(index["n_channels"])
+            self.stems = [CachedStem(**row) for row in index["stems"]]
+        except (OSError, ValueError, TypeError, KeyError) as error:
             raise SoliError(f"{folder}: no complete training cache here; `soli train` builds one") from error
         self.folder = folder
-        self.stems = [CachedStem(**row) for row in rows]
-        self._audio = np.memmap(folder / _AUDIO, dtype="<i2", mode="r").reshape(-1, 2)
+        self._audio = np.memmap(folder / _AUDIO, dtype="<i2", mode="r").reshape(-1, self.n_channels)
 
     def __reduce__(self) -> tuple[type[Cache], tuple[Path]]:
         """Worker processes open the files themselves instead of being sent the audio."""
@@ -149,13 +160,29 @@ class Cache:
             n_samples: how many frames.
 
         Returns:
-            float32 `[2, n_samples]`.
+            float32 `[C, n_samples]`.
         """
         stop = min(start + n_samples, stem.n_samples)
-        out = np.zeros((2, n_samples), np.float32)
+        out = np.zeros((self.n_channels, n_samples), np.float32)
         frames = self._audio[stem.offset + start : stem.offset + stop]
         out[:, : stop - start] = frames.T * np.float32(stem.gain / _FULL_SCALE)
         return out
+
+    def level(self, stem: CachedStem, start: int, n_samples: int) -> float:
+        """Loudness of a part of a stem, from every eighth frame of it; beyond its end there is silence.
+
+        Args:
+            stem: one of `self.stems`.
+            start: first frame, counted from the stem's own beginning.
+            n_samples: how many frames.
+
+        Returns:
+            RMS in dBFS, over both channels.
+        """
+        stop = min(start + n_samples, stem.n_samples)
+        frames = self._audio[stem.offset + start : stem.offset + stop : 8].astype(np.float32)
+        power = float(np.square(frames).sum()) * 8 / (2 * n_samples) * (stem.gain / _FULL_SCALE) ** 2
+        return 10 * float(np.log10(max(power, 1e-20)))
 
     def tracks(self, split: str) -> Iterator[tuple[str, list[CachedStem]]]:
         """The multitracks of a split whose stems belong together.
@@ -185,8 +212,9 @@ def is_cache(folder: Path) -> bool:
     return (folder / _INDEX).is_file()
 
 
-def _active_rms(audio: np.ndarray, frame: int = 4410) -> float:
+def _active_rms(audio: np.ndarray, sample_rate: int) -> float:
     """RMS over the 100 ms frames that are within 30 dB of the loudest one."""
+    frame = sample_rate // 10
     usable = audio[:, : audio.shape[1] // frame * frame]
     if usable.shape[1] == 0:
         return float(np.sqrt(np.mean(audio**2) + 1e-12))

@@ -15,7 +15,7 @@ from torch import Tensor
 from soli import zoo
 from soli.config import from_dict, load_toml
 from soli.data.build import DataSource, open_caches
-from soli.data.cache import SAMPLE_RATE, Cache
+from soli.data.cache import Cache
 from soli.data.mixing import Mixer, MixingConfig, batches
 from soli.errors import SoliError
 from soli.evaluation.metrics import sdr_global
@@ -110,14 +110,16 @@ def run_recipe(
         torch.set_num_threads(recipe.threads)
     torch.manual_seed(recipe.training.seed)
     task = build_task(recipe)
-    caches = open_caches(Path(recipe.cache), recipe.data, report)
+    n_channels = 1 if recipe.mixing.mono else 2
+    sample_rate = task.separator.sample_rate
+    caches = open_caches(Path(recipe.cache), recipe.data, report, sample_rate=sample_rate, n_channels=n_channels)
     mixer = Mixer(caches, recipe.mixing, seed=recipe.training.seed)
     trained = fit(
         task,
         _stream(mixer, recipe.training),
         recipe.training,
         Path(recipe.output),
-        validate=validation(caches, mono=recipe.mixing.mono, precision=recipe.training.precision),
+        validate=validation(caches, precision=recipe.training.precision),
         resume=resume,
         on_step=on_step and (lambda step, values: on_step(step, recipe.training.steps, values)),
     )
@@ -142,21 +144,19 @@ def build_task(recipe: Recipe) -> Task:
     separator_class, task_class = _resolve(zoo.SYSTEMS[key]), _resolve(TASKS[key])
     config = from_dict(separator_class.Config, recipe.model, where="model")
     separator = zoo.load(recipe.initial) if recipe.initial else separator_class(config)
-    if (separator.sources, separator.sample_rate) != (recipe.mixing.sources, SAMPLE_RATE):
-        made = f"mixing.sources = {list(recipe.mixing.sources)} at {SAMPLE_RATE} Hz"
-        raise SoliError(f"{made}; the model separates {list(separator.sources)} at {separator.sample_rate} Hz")
+    if separator.sources != recipe.mixing.sources:
+        raise SoliError(f"mixing.sources = {list(recipe.mixing.sources)}; the model has {list(separator.sources)}")
     try:
         return task_class(separator.train(), **recipe.task)
     except TypeError as error:
         raise SoliError(f"[task] of this recipe does not fit {task_class.__name__} ({error})") from error
 
 
-def validation(caches: list[Cache], *, mono: bool, precision: str) -> Callable[[Task], float] | None:
+def validation(caches: list[Cache], *, precision: str) -> Callable[[Task], float] | None:
     """Score on the validation songs of the caches: minus the median SDR over songs, averaged over sources.
 
     Args:
         caches: whose validation split is used whole.
-        mono: mix the songs down first.
         precision: `bf16` validates under autocast, as trained.
 
     Returns:
@@ -174,7 +174,6 @@ def validation(caches: list[Cache], *, mono: bool, precision: str) -> Callable[[
         for song in songs:
             silence = torch.zeros_like(next(iter(song.values())))
             references = torch.stack([song.get(name, silence) for name in separator.sources]).to(device)
-            references = references.mean(dim=1, keepdim=True) if mono else references
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
                 estimates = separator.separate(references.sum(dim=0), separator.sample_rate).stems
             values.append(sdr_global(references, estimates))
