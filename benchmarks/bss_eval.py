@@ -1,6 +1,6 @@
 """BSS Eval of soli against museval: do they agree, and how much faster is it? Writes results/bss_eval.{json,md}.
 
-References are the true stems of MUSDB-style clips. Estimates are made from them, the same every time: 0.3 of the
+References are the true stems of a dataset. Estimates are made from them, the same every time: 0.3 of the
 others leaks into each stem, and the mixture is masked with the leaky stems' shares of the power (STFT 4096/1024).
 Both programs decompose the same arrays in the same process, in turns.
 
@@ -40,11 +40,11 @@ Scorer = Callable[[Tensor, Tensor, int], Tensor]  # references, estimates [S C T
 def main(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(arguments.threads)
     scorers: dict[str, Scorer] = {"soli": with_soli, "museval": with_museval(load_museval())}
-    paths = find_clips(arguments.data, arguments.limit)
+    tracks = find_clips(arguments.data, arguments.limit)
     warm = torch.randn(1, 1, 5000)
     for scorer in scorers.values():  # libraries are loaded before the clock runs
         scorer(warm, warm + 0.1 * warm.flip(-1), 5000)
-    clips = [score(load_clip(path), scorers, arguments) for path in paths]
+    clips = [score(load_clip(track, arguments.longest), scorers, arguments) for track in tracks]
     seconds = {name: [clip["seconds"][name] for clip in clips] for name in scorers}
     cpu = {name: [clip["cpu_seconds"][name] for clip in clips] for name in scorers}
     data = {
@@ -155,7 +155,8 @@ def worst(clips: list[dict[str, object]], key: str) -> list[str]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder of .stem.mp4 files")
+    parser.add_argument("--data", type=Path, required=True, help="folder of any layout")
+    parser.add_argument("--longest", type=float, help="at most so many seconds of each track")
     parser.add_argument("--limit", type=int, help="only the first clips")
     parser.add_argument("--seconds", type=float, default=1.0, help="length of a frame")
     parser.add_argument("--as-decoded", action="store_true", help="do not round to 16 bits")

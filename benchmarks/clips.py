@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 import soli
-from soli.audio import AudioReader, read_streams
+from soli.data.layouts import open_dataset
+from soli.data.tracks import Track
 from soli.errors import SoliError
 from soli.separator import Separator
 from soli.streaming import stream
 
 STEMS = ("drums", "bass", "other", "vocals")
-"""Streams 1 to 4 of a MUSDB18 file; stream 0 is the mixture."""
 RESULTS = Path(__file__).parent / "results"
 
 Estimator = Callable[[Tensor, int], Mapping[str, Tensor]]
@@ -38,12 +38,9 @@ class Clip:
     sample_rate: int
 
 
-def find_clips(folder: Path, limit: int | None = None) -> list[Path]:
-    """The `.stem.mp4` files of a folder by name."""
-    paths = sorted(folder.glob("*.stem.mp4"))[:limit]
-    if not paths:
-        raise SoliError(f"{folder}: there is no .stem.mp4 file in this folder")
-    return paths
+def find_clips(folder: Path, limit: int | None = None) -> list[Track]:
+    """The tracks of a dataset in any layout, in order."""
+    return list(open_dataset(folder).tracks[:limit])
 
 
 def folder_name(folder: Path) -> str:
@@ -51,16 +48,12 @@ def folder_name(folder: Path) -> str:
     return "/".join(folder.resolve().parts[-2:])
 
 
-def load_clip(path: Path) -> Clip:
-    """Decode a MUSDB18 file."""
-    streams = read_streams(path)
-    if len(streams) != 1 + len(STEMS):
-        raise SoliError(f"{path}: {len(streams)} audio streams; a MUSDB18 file has {1 + len(STEMS)}")
-    with AudioReader(path) as reader:
-        rate = reader.sample_rate
-    length = min(signal.shape[-1] for signal in streams)
-    mixture, *stems = (signal[:, :length] for signal in streams)
-    return Clip(path.name.removesuffix(".stem.mp4"), mixture, dict(zip(STEMS, stems, strict=True)), rate)
+def load_clip(track: Track, seconds: float | None = None) -> Clip:
+    """Decode a track, or its first seconds; stems are summed by class, the mixture is its file if any."""
+    length = track.n_samples if seconds is None else min(round(seconds * track.sample_rate), track.n_samples)
+    labels = dict.fromkeys(stem.labels[0] for stem in track.stems.values() if stem.labels)
+    stems = {label: torch.from_numpy(track.submix(label, n_samples=length)) for label in labels}
+    return Clip(track.name, torch.from_numpy(track.mixture(n_samples=length)), stems, track.sample_rate)
 
 
 def from_separator(separator: Separator) -> Estimator:

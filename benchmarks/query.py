@@ -34,8 +34,8 @@ def main(arguments: argparse.Namespace) -> None:
     separator = load(arguments.model, arguments.device)
     if not isinstance(separator, Queryable):
         raise SoliError(f"{arguments.model} cannot be queried")
-    clips = [load_clip(path) for path in find_clips(arguments.data, arguments.limit)]
-    examples = [load_clip(path) for path in find_clips(arguments.examples)]
+    clips = [load_clip(track) for track in find_clips(arguments.data, arguments.limit)]
+    examples = [load_clip(track) for track in find_clips(arguments.examples)]
     pairs = pair(clips, examples, arguments.seed)
     gains: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     records = []
@@ -98,8 +98,8 @@ def median(values: list[float]) -> float:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", metavar="MODEL", help="a name or folder for soli.load")
-    parser.add_argument("--data", type=Path, required=True, help="folder of .stem.mp4 files to search")
-    parser.add_argument("--examples", type=Path, required=True, help="folder of .stem.mp4 files to take examples from")
+    parser.add_argument("--data", type=Path, required=True, help="folder of any layout to search")
+    parser.add_argument("--examples", type=Path, required=True, help="folder of any layout to take examples from")
     parser.add_argument("--limit", type=int, help="only the first clips")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=2)

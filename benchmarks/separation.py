@@ -49,8 +49,8 @@ def main(arguments: argparse.Namespace) -> None:
     estimators = {short(name): from_separator(load(name, arguments.device)) for name in arguments.models}
     estimators |= dict(load_peer(spec) for spec in arguments.peer)
     scores: Scores = {row: {} for row in (MIXTURE, *estimators, ORACLE)}
-    for path in find_clips(arguments.data, arguments.limit):
-        clip = load_clip(path)
+    for track in find_clips(arguments.data, arguments.limit):
+        clip = load_clip(track)
         for row, measured in score_clip(clip, estimators).items():
             scores[row][clip.name] = measured
         print(f"{clip.name}: " + ", ".join(f"{row} {mean(scores[row][clip.name]):.2f}" for row in scores), flush=True)
@@ -138,7 +138,7 @@ def markdown(data: str, medians: Mapping[str, Mapping[str, float]], comparisons:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="*", metavar="MODEL", help="names or folders for soli.load")
-    parser.add_argument("--data", type=Path, required=True, help="folder of .stem.mp4 files")
+    parser.add_argument("--data", type=Path, required=True, help="folder of any layout")
     parser.add_argument("--peer", action="append", default=[], metavar="SCRIPT:CLASS:ARGUMENT")
     parser.add_argument("--limit", type=int, help="only the first clips")
     parser.add_argument("--device", default="cpu")
