@@ -16,7 +16,8 @@ from soli.baselines.hpss import HPSS, HPSSConfig
 from soli.data.layouts import open_dataset
 from soli.data.tracks import Dataset
 from soli.errors import SoliError
-from soli.evaluation.estimators import Example, estimate, read_example
+from soli.evaluation.estimators import estimate
+from soli.evaluation.examples import Example, read_example
 from soli.evaluation.journal import Journal, Record
 from soli.evaluation.protocols import Global, Msdm, Museval, Protocol
 from soli.evaluation.run import JOURNAL_SUFFIX, Evaluation, evaluate

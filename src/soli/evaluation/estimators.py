@@ -1,94 +1,27 @@
-"""What can stand in a row of the table: models, oracles made from the true sources, the mixture itself."""
+"""What can stand in a row of the table: models, baselines, oracles, estimates on disk, the mixture itself."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
 import torch
 from torch import Tensor
 
-from soli.audio import resample
+from soli.baselines.by_name import BASELINES, baseline_digest, find_baseline, load_baseline, usage
 from soli.baselines.oracles import Oracle, oracle_estimates
-from soli.data.tracks import Track
+from soli.devices import resolve_device
 from soli.errors import SoliError
+from soli.evaluation.examples import Estimator, Example, checked
 from soli.evaluation.protocols import Protocol
+from soli.evaluation.stem_folders import StemFolder
 from soli.separator import Separator
 from soli.streaming import stream
 from soli.zoo import load, model_info
 
-MIXTURE, ORACLE = "mixture", "oracle:"
+MIXTURE, ORACLE, FOLDER = "mixture", "oracle:", "folder:"
 ORACLES: tuple[str, ...] = get_args(Oracle)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Example:
-    """A track as a protocol wants it.
-
-    Attributes:
-        track: its name, after its split.
-        mixture: `[C T]`.
-        references: source -> the true one, `[C T]`.
-        sample_rate: of all of them, in Hz.
-    """
-
-    track: str
-    mixture: Tensor
-    references: Mapping[str, Tensor]
-    sample_rate: int
-
-    def cut(self, piece: slice) -> Example:
-        """A stretch of it.
-
-        Args:
-            piece: first sample and the one after the last.
-
-        Returns:
-            The same of mixture and references.
-        """
-        references = {name: signal[:, piece] for name, signal in self.references.items()}
-        return Example(
-            track=self.track, mixture=self.mixture[:, piece], references=references, sample_rate=self.sample_rate
-        )
-
-
-Estimator = Callable[[Example], Mapping[str, Tensor]]
-"""Returns source -> estimate `[C T]`, for the sources of the example at least."""
-
-
-def track_key(track: Track) -> str:
-    """The name of a track within its dataset."""
-    return f"{track.split}/{track.name}" if track.split else track.name
-
-
-def read_example(track: Track, sources: Sequence[str], protocol: Protocol) -> Example:
-    """Decode a track.
-
-    Args:
-        track: with stems of these sources.
-        sources: classes; all stems of a class are summed.
-        protocol: says rate, channels and what the mixture is.
-
-    Returns:
-        Mixture and references, equally long.
-
-    Raises:
-        SoliError: for a file that cannot be read, or a source without a stem.
-    """
-    rate = track.sample_rate if protocol.sample_rate is None else protocol.sample_rate
-
-    def fit(samples: Tensor) -> Tensor:
-        signal = samples.mean(dim=0, keepdim=True) if protocol.mono else samples
-        return resample(signal, track.sample_rate, rate)
-
-    references = {name: fit(torch.from_numpy(track.submix(name))) for name in sources}
-    if protocol.mixture_is_sum:
-        mixture = torch.stack(list(references.values())).sum(dim=0)
-    else:
-        mixture = fit(torch.from_numpy(track.mixture()))
-    return Example(track=track_key(track), mixture=mixture, references=references, sample_rate=rate)
 
 
 def estimate(estimator: Estimator, example: Example, protocol: Protocol) -> tuple[Example, Tensor]:
@@ -107,7 +40,7 @@ def estimate(estimator: Estimator, example: Example, protocol: Protocol) -> tupl
     """
     pieces = protocol.segments(example.mixture.shape[-1], example.sample_rate)
     parts = [example.cut(piece) for piece in pieces]
-    estimates = torch.cat([_checked(estimator(part), part) for part in parts], dim=-1)
+    estimates = torch.cat([checked(estimator(part), part) for part in parts], dim=-1)
     return example.cut(slice(0, pieces[-1].stop)), estimates
 
 
@@ -115,7 +48,8 @@ def find_estimator(name: str, device: str = "cpu") -> Estimator:
     """Get ready what a name stands for.
 
     Args:
-        name: `mixture` for the mixture in place of every estimate, `oracle:KIND`, or what `soli.load` takes.
+        name: `mixture` for the mixture in place of every estimate, `oracle:KIND`, `folder:PATH` for stems that
+            `save_estimates` or any other tool has written, one of `soli.baselines.by_name`, or what `soli.load` takes.
         device: for models.
 
     Returns:
@@ -128,6 +62,10 @@ def find_estimator(name: str, device: str = "cpu") -> Estimator:
         return lambda example: dict.fromkeys(example.references, example.mixture)
     if name.startswith(ORACLE):
         return _oracle(_oracle_kind(name))
+    if name.startswith(FOLDER):
+        return StemFolder(name.removeprefix(FOLDER))
+    if baseline := find_baseline(name):
+        return _standing_for(_model(load_baseline(name).to(resolve_device(device))), baseline.stands_for)
     return _model(load(name, device))
 
 
@@ -148,14 +86,32 @@ def check_estimator(name: str) -> tuple[str, tuple[str, ...] | None]:
     if name.startswith(ORACLE):
         _oracle_kind(name)
         return "", None
+    if name.startswith(FOLDER):
+        StemFolder(name.removeprefix(FOLDER))
+        return "", None
+    if baseline := find_baseline(name):
+        others = [source for sources in baseline.stands_for.values() for source in sources]
+        return baseline_digest(name), tuple(dict.fromkeys((*baseline.sources, *others)))
     try:
         info = model_info(name)
     except SoliError as error:
         if Path(name).exists():
             raise
-        oracles = ", ".join(ORACLE + kind for kind in ORACLES)
-        raise SoliError(f"{error}; or {MIXTURE}, {oracles}") from error
+        others = (MIXTURE, *(ORACLE + kind for kind in ORACLES), *map(usage, BASELINES), FOLDER + "PATH")
+        raise SoliError(f"{error}; or {', '.join(others)}") from error
     return info.sha256, info.sources
+
+
+def _standing_for(estimator: Estimator, stands_for: Mapping[str, Sequence[str]]) -> Estimator:
+    """Where a method tells fewer sources apart, its estimate stands for each of them, as the mixture does for all."""
+
+    def separate(example: Example) -> dict[str, Tensor]:
+        found = dict(estimator(example))
+        for name, sources in stands_for.items():
+            found |= dict.fromkeys(sources, found[name])
+        return found
+
+    return separate
 
 
 def _oracle_kind(name: str) -> Oracle:
@@ -186,16 +142,3 @@ def _model(separator: Separator) -> Estimator:
         return dict(zip(separator.sources, torch.cat([piece.stems for piece in pieces], dim=-1), strict=True))
 
     return separate
-
-
-def _checked(estimates: Mapping[str, Tensor], example: Example) -> Tensor:
-    """`[S C T]` in the order of the references."""
-    shape = example.mixture.shape
-    for name in example.references:
-        if name not in estimates:
-            raise SoliError(f"no estimate of {name!r}; there are: {', '.join(estimates)}")
-        if estimates[name].shape != shape:
-            raise SoliError(f"estimate of {name!r} has shape {list(estimates[name].shape)}; needed: {list(shape)}")
-        if not estimates[name].isfinite().all():
-            raise SoliError(f"estimate of {name!r} has NaN or infinite samples")
-    return torch.stack([estimates[name].detach().cpu() for name in example.references])

@@ -20,15 +20,8 @@ from soli import __version__
 from soli.data.tracks import Dataset, Track
 from soli.devices import resolve_device
 from soli.errors import SoliError
-from soli.evaluation.estimators import (
-    Estimator,
-    Example,
-    check_estimator,
-    estimate,
-    find_estimator,
-    read_example,
-    track_key,
-)
+from soli.evaluation.estimators import check_estimator, estimate, find_estimator
+from soli.evaluation.examples import Estimator, Example, read_example, track_key
 from soli.evaluation.journal import Journal, Record, to_json
 from soli.evaluation.protocols import Protocol
 from soli.evaluation.selection import choose_names, choose_sources, choose_tracks

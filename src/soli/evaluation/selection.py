@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from soli.baselines.by_name import BASELINES
 from soli.data.tracks import Dataset, Track
 from soli.errors import SoliError
-from soli.evaluation.estimators import track_key
+from soli.evaluation.examples import track_key
 
 
 def choose_tracks(dataset: Dataset, split: str | None, limit: int | None) -> tuple[Track, ...]:
@@ -88,12 +89,18 @@ def choose_names(models: Sequence[str]) -> dict[str, str]:
         models: as they are loaded.
 
     Returns:
-        Name in the table -> name to load; of a path the last part, where that tells it from the others.
+        Name in the table -> name to load; of a path the last part and of a baseline what precedes the colon, where
+        that tells it from the others.
 
     Raises:
         SoliError: for a model that is there twice.
     """
     if len(set(models)) < len(models):
         raise SoliError(f"models {', '.join(models)}: each only once")
-    short = Counter(Path(name).name for name in models)
-    return {Path(name).name if short[Path(name).name] == 1 else name: name for name in models}
+    count = Counter(map(_short, models))
+    return {_short(name) if count[_short(name)] == 1 else name: name for name in models}
+
+
+def _short(name: str) -> str:
+    head = name.partition(":")[0]
+    return head if head in BASELINES else Path(name).name
