@@ -43,19 +43,25 @@ def full(data) -> ReportData:
         model="default",
         facts={"Licence of the weights": "CC0"},
         files={"vocals": "vocals.wav", "drums": "drums.wav"},
-        embedding=EmbeddingMap(
-            points=random.standard_normal((500, 2)),
-            labels=random.integers(0, 2, 500),
-            classes=NAMES,
-            centres=np.array([[-1.0, 0.0], [1.0, 0.0]]),
-            spreads=np.stack([np.diag([4.0, 1.0]), np.eye(2)]),
-            explained=np.array([0.6, 0.25]),
-        ),
-        dimension=DimensionPanels(
-            mixture=panel(-70, 0), dimension=panel(-1, 1), index=6, source="vocals", variance=0.0123
-        ),
-        query=QueryPanels(
-            mixture=panel(-70, 0), example=panel(-70, 0), masked=panel(-70, 0), mask=panel(0, 1), about="2 s of drums"
+        loudness={"mixture": -14.26, "vocals": -20.0, "drums": float("-inf")},
+        manifest={"command": "soli separate <song>", "input": {"sha256": "0" * 64}},
+        figures=(
+            QueryPanels(
+                mixture=panel(-70, 0),
+                example=panel(-70, 0),
+                masked=panel(-70, 0),
+                mask=panel(0, 1),
+                about="2 s of drums",
+            ),
+            EmbeddingMap(
+                points=random.standard_normal((500, 2)),
+                labels=random.integers(0, 2, 500),
+                classes=NAMES,
+                centres=np.array([[-1.0, 0.0], [1.0, 0.0]]),
+                spreads=np.stack([np.diag([4.0, 1.0]), np.eye(2)]),
+                explained=np.array([0.6, 0.25]),
+            ),
+            DimensionPanels(mixture=panel(-70, 0), dimension=panel(-1, 1), index=6, source="vocals", variance=0.0123),
         ),
     )
 
@@ -92,9 +98,14 @@ class Page(HTMLParser):
 
     def handle_data(self, data):
         if self.open and self.open[-1] == "script":
-            self.scripts[self.tags[-1][1].get("id") or "code"] = data
+            attributes = self.tags[-1][1]
+            self.scripts[attributes.get("id") or attributes.get("class") or "code"] = data
         elif not self.open or self.open[-1] != "style":
             self.texts.append(data)
+
+    @property
+    def listing(self) -> dict:
+        return json.loads(self.scripts["player-data"])
 
     @property
     def text(self) -> str:
@@ -116,12 +127,12 @@ def test_every_id_is_unique_and_every_sound_the_player_names_is_there(html):
     page = Page(html)
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(set(ids)) == len(ids)
-    listing = json.loads(page.scripts["player-data"])
+    listing = page.listing
     assert listing["duration"] == 1.0
     assert [track["name"] for track in listing["tracks"]] == ["mixture", *NAMES]
     assert [track for track in listing["tracks"] if "truthId" in track] == [listing["tracks"][1]]
     named = {track[key] for track in listing["tracks"] for key in ("estimateId", "truthId") if key in track}
-    assert named == {name for name in page.scripts if name.startswith("sound-")}
+    assert named == {name for name in page.scripts if name.startswith("player-sound-")}
     lanes = [attributes for _, attributes in page.tags if attributes.get("class") == "lane"]
     assert len(lanes) == len(listing["tracks"])
 
@@ -131,12 +142,28 @@ def test_the_script_finds_every_element_it_asks_for(html):
     asked = re.findall(r'(?:\$|all)\("\.([\w-]+)', page.scripts["code"])
     classes = {name for _, attributes in page.tags for name in (attributes.get("class") or "").split()}
     assert len(asked) > 10
-    assert set(asked) <= classes
+    assert set(asked) - {"hint"} <= classes  # the script itself adds a hint where nothing can be played
 
 
 def test_all_numbers_are_shown(html):
     text = Page(html).text
-    for shown in ("6.12", "−3.00", "+9.12", "−117", "0.1", "20", "CC0", "vocals.wav"[:6], "0.0123", "60 % and 25 %"):
+    for shown in (
+        "−14.3 LUFS",
+        "silent",
+        "−14.3",
+        "soli separate <song>",
+        "0" * 64,
+        "6.12",
+        "−3.00",
+        "+9.12",
+        "−117",
+        "0.1",
+        "20",
+        "CC0",
+        "vocals.wav"[:6],
+        "0.0123",
+        "60 % and 25 %",
+    ):
         assert shown in text, shown
     assert "nan" not in text.lower()
     assert "–" in text  # the drums have no ratio
@@ -144,15 +171,25 @@ def test_all_numbers_are_shown(html):
 
 def test_what_is_not_given_is_not_shown(data):
     text = Page(render(data)).text
-    for absent in ("Measured", "null test", "real time", "Query", "embedding", "How it was made", "None"):
+    for absent in (
+        "Measured",
+        "null test",
+        "real time",
+        "Query",
+        "embedding",
+        "How it was made",
+        "None",
+        "LUFS",
+        "Manifest",
+    ):
         assert absent not in text
 
 
-@pytest.mark.parametrize("part", ["embedding", "dimension", "query"])
-def test_each_figure_stands_alone(data, full, part):
-    headings = {"embedding": "The embedding space", "dimension": "One dimension", "query": "Query by example"}
-    text = Page(render(replace(data, **{part: getattr(full, part)}))).text
-    assert [heading in text for heading in headings.values()] == [key == part for key in headings]
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_each_figure_stands_alone(data, full, place):
+    headings = ("Query by example", "The embedding space", "One dimension")
+    text = Page(render(replace(data, figures=(full.figures[place],)))).text
+    assert [heading in text for heading in headings] == [index == place for index in range(3)]
 
 
 def test_every_point_of_the_embedding_is_drawn(html):
@@ -175,14 +212,14 @@ def test_names_from_outside_cannot_become_markup(data):
     )
     page = Page(render(hostile))
     assert page.text.count(nasty) >= 5
-    assert json.loads(page.scripts["player-data"])["tracks"][1]["name"] == nasty
+    assert page.listing["tracks"][1]["name"] == nasty
     assert "alert" not in page.scripts["code"]
 
 
 def test_only_the_first_minutes_of_a_long_song_are_held(data, monkeypatch):
     monkeypatch.setattr("soli.report.player.LONGEST_SECONDS", 1)
     page = Page(render(replace(data, sample_rate=4000, total_seconds=7200)))
-    assert json.loads(page.scripts["player-data"])["duration"] == 1.0
+    assert page.listing["duration"] == 1.0
     assert "first 1.0 s of 2:00:00 h" in page.text
 
 
@@ -223,3 +260,11 @@ def test_torch_is_never_imported():
     source = Path(__file__).parents[2] / "src"
     code = f"import sys; sys.path.insert(0, {str(source)!r}); import soli.report; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_half_a_minute_of_four_stems_with_their_references_stays_below_six_megabytes():
+    random = np.random.default_rng(0)
+    audio = 0.1 * random.standard_normal((2, 30 * 44100)).astype(np.float32)  # nothing is harder to compress
+    stems = dict.fromkeys(("vocals", "drums", "bass", "other"), audio)
+    page = render(ReportData(title="Noise", sample_rate=44100, mixture=audio, stems=stems, truths=stems))
+    assert 4e6 < len(page.encode()) < 6e6

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from soli.report.sound import BUDGET_BYTES, LONGEST_SECONDS, bit_rate, embed, encode
+from soli.report.sound import LONGEST_SECONDS, SONG_BUDGET, bit_rate, embed, encode
 
 
 def decode(data: bytes) -> np.ndarray:
@@ -59,7 +59,14 @@ def test_the_bit_rate_is_what_the_budget_allows_within_limits():
     assert bit_rate(10, 5) == 96000
     assert bit_rate(LONGEST_SECONDS, 9) == 32000
     rate = bit_rate(180, 6)
-    assert rate * 180 * 6 / 8 == pytest.approx(BUDGET_BYTES, rel=1e-3)
+    assert rate * 180 * 6 / 8 == pytest.approx(SONG_BUDGET, rel=1e-3)
+    rate = bit_rate(20, 6, budget=900_000)
+    assert rate * 20 * 6 / 8 == pytest.approx(900_000, rel=1e-3)
+
+
+@pytest.mark.parametrize("n_tracks", [3, 9, 13, 25])
+def test_half_a_minute_of_sound_stays_below_five_megabytes_of_base64(n_tracks):
+    assert bit_rate(30, n_tracks) * 30 * n_tracks / 8 * 4 / 3 < 4.6e6  # the pictures take the rest
 
 
 def test_a_three_minute_song_with_four_stems_stays_below_eight_megabytes_of_base64():

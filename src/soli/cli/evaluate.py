@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from soli.cli.options import DEVICE
+from soli.cli.report import check_page
 from soli.cli.terminal import complain
 from soli.errors import SoliError
 
@@ -25,8 +26,9 @@ def evaluate(
         list[str],
         typer.Argument(
             metavar="MODEL... DATASET",
-            help="Names or folders of models, mixture, or oracle:KIND (binary, ratio, phase_sensitive, complex, "
-            "wiener); then the folder of a dataset.",
+            help="Names or folders of models, mixture, oracle:KIND (binary, ratio, phase_sensitive, complex, wiener), "
+            "hpss, repet, nmf, open-unmix:FOLDER, htdemucs-onnx:FILE, demucs[:MODEL], spleeter:PYTHON or folder:PATH; "
+            "then the folder of a dataset.",
             show_default=False,
         ),
     ],
@@ -44,6 +46,9 @@ def evaluate(
     jobs: Annotated[int, typer.Option(help="Worker processes.", metavar="N")] = 1,
     device: DEVICE = "auto",
     layout: Annotated[str, typer.Option(help="Of the dataset, as in `soli data check`.")] = "auto",
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="FILE.html", help="Also write the leaderboard as a page.")
+    ] = None,
 ) -> None:
     """Measure how well models separate a dataset.
 
@@ -54,6 +59,8 @@ def evaluate(
         raise SoliError(f"only {names[0]!r} is given; allowed: at least one model, then the folder of a dataset")
     if out.suffix != ".json":
         raise SoliError(f"--out {out}; allowed: a name that ends in .json")
+    if report is not None:
+        check_page(report)
     from soli.data.layouts import open_dataset
     from soli.evaluation.protocols import find_protocol
     from soli.evaluation.run import evaluate as run_evaluation
@@ -82,11 +89,22 @@ def evaluate(
     write_whole(out.with_suffix(".md"), table.encode())
     write_whole(out.with_suffix(".tex"), latex(result.summary).encode())
     typer.echo(table)
+    if report is not None:
+        _write_page(report, out)
     failed = [record for record in result.records if record.error]
     for record in failed:
         complain(f"{record.model} failed on {record.track}: {record.error}")
     if failed:
         raise typer.Exit(EXIT_FAILED)
+
+
+def _write_page(page: Path, results: Path) -> None:
+    """The leaderboard of one file of results."""
+    from soli.cli.results import read_results
+    from soli.report import write_page
+    from soli.report.leaderboard import leaderboard_page
+
+    write_page(page, leaderboard_page(read_results([results])))
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from soli.cli.doctor import doctor
 from soli.cli.evaluate import evaluate
 from soli.cli.models import models
 from soli.cli.query import query
+from soli.cli.report import report
 from soli.cli.separate import separate
 from soli.cli.terminal import run_app
 from soli.cli.train import train
@@ -48,6 +49,7 @@ def options(
 for command in (separate, query, train, evaluate, models, doctor):
     app.command()(command)
 app.add_typer(data)
+app.add_typer(report)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from soli.errors import SoliError
-from soli.report import DimensionPanels, EmbeddingMap, Panel, QueryPanels, ReportData
+from soli.report import DimensionPanels, EmbeddingMap, Panel, QueryPanels, ReportData, TrainingCurves
 from soli.report.data import Array
 from soli.report.sound import LONGEST_SECONDS
 
@@ -54,6 +57,7 @@ def report_on(
         example = truths[EXAMPLE][:, : round(EXAMPLE_SECONDS * done.sample_rate)]
         about = f"{EXAMPLE_SECONDS:g} s of the true {EXAMPLE}"
         query = query_figure(separator, mixture, example, done.sample_rate, about=about)
+    run = manifest(done, model, separator)
     silent = done.null_dbfs is not None and done.null_dbfs <= DIGITAL_SILENCE_DBFS
     return ReportData(
         title=track_name(done.source),
@@ -63,16 +67,79 @@ def report_on(
         truths={name: _fit(truth, mixture.shape[-1]).numpy() for name, truth in (truths or {}).items()},
         sdr=sdr,
         mixture_sdr=mixture_sdr,
+        loudness={name: _loudness(signal, done.sample_rate) for name, signal in {"mixture": mixture, **stems}.items()},
         seconds=done.elapsed_seconds,
         total_seconds=done.seconds,
         null_dbfs=-float("inf") if silent else done.null_dbfs,
         model=Path(model).name,
-        facts=_facts(done, model_info(model)),
+        facts=_facts(done, model_info(model), run),
         files={name: _link(file, folder) for name, file in done.paths.items()},
-        embedding=embedding,
-        dimension=dimension,
-        query=query,
+        figures=[figure for figure in (query, embedding, dimension, training_figure(model)) if figure is not None],
+        manifest=run,
     )
+
+
+def manifest(done: SeparatedFile, model: str, separator: Separator) -> dict[str, Any]:
+    """What is needed to run the same again and to know that it was the same.
+
+    Args:
+        done: what was written.
+        model: a name or folder for `soli.load`.
+        separator: the model itself.
+
+    Returns:
+        Plain JSON: command, hashes of the input and of the weights, config, versions.
+    """
+    import platform
+
+    import torch
+
+    from soli import __version__
+    from soli.zoo import model_info
+
+    info = model_info(model)
+    config: Any = getattr(separator, "config", None)
+    return {
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "input": {"name": done.source.name, "sha256": _sha256(done.source), "sample_rate": done.source_rate},
+        "model": {
+            "name": Path(model).name,
+            "system": info.system,
+            "preset": info.preset,
+            "sha256": info.sha256,
+            "config": asdict(config) if is_dataclass(config) and not isinstance(config, type) else None,
+        },
+        "output": {
+            "subtype": done.subtype,
+            "sample_rate": done.sample_rate,
+            "n_channels": done.n_channels,
+            "n_samples": done.n_samples,
+            "null_dbfs": done.null_dbfs,
+            "peaks": done.peaks,
+            "clipped": done.clipped,
+        },
+        "versions": {
+            "soli": __version__,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+    }
+
+
+def training_figure(model: str) -> TrainingCurves | None:
+    """The curves of a model that lies beside the log of its training.
+
+    Args:
+        model: a name or folder for `soli.load`.
+
+    Returns:
+        The curves; None where there is no log.
+    """
+    from soli.report.curves import read_log
+
+    log = Path(model) / "log.jsonl"
+    return read_log(log) if log.is_file() else None
 
 
 def read_result(done: SeparatedFile) -> tuple[Tensor, dict[str, Tensor]]:
@@ -191,7 +258,7 @@ def query_figure(
     )
 
 
-def _facts(done: SeparatedFile, info: ModelInfo) -> dict[str, str]:
+def _facts(done: SeparatedFile, info: ModelInfo, run: Mapping[str, Any]) -> dict[str, str]:
     """Lines for the card at the end of the page."""
     facts = {
         "Method": f"{info.system}, {info.preset} preset",
@@ -199,6 +266,9 @@ def _facts(done: SeparatedFile, info: ModelInfo) -> dict[str, str]:
         "Parameters": f"{info.n_parameters / 1e6:.2f} million, {info.bytes / 1e6:.1f} MB on disk",
         "Licence of the weights": info.licence,
         "SHA-256 of the weights": info.sha256,
+        "SHA-256 of the input": run["input"]["sha256"],
+        "Command": run["command"],
+        "Versions": ", ".join(f"{name} {version}" for name, version in run["versions"].items()),
         "Stems": f"{done.subtype}, {done.sample_rate} Hz, {done.n_samples} samples",
     }
     clipped = {name: count for name, count in done.clipped.items() if count}
@@ -216,6 +286,24 @@ def _link(file: Path, folder: Path) -> str:
         return quote(Path(relpath(file, folder)).as_posix())
     except ValueError:  # two drives
         return file.resolve().as_uri()
+
+
+def _sha256(path: Path) -> str:
+    """Of a file's content."""
+    import hashlib
+
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise SoliError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def _loudness(signal: Tensor, sample_rate: int) -> float:
+    """In LUFS."""
+    from soli.dsp.loudness import integrated_loudness
+
+    return float(integrated_loudness(signal, sample_rate))
 
 
 def _fit(signal: Tensor, length: int) -> Tensor:

@@ -41,11 +41,12 @@ def oklch_to_rgb(lightness: float, chroma: float, hue: float) -> NDArray[np.floa
     return np.where(linear <= 0.0031308, 12.92 * linear, curved)
 
 
-def source_colours(names: tuple[str, ...]) -> dict[str, tuple[int, int, int]]:
+def source_colours(names: tuple[str, ...], *, known: bool = True) -> dict[str, tuple[int, int, int]]:
     """Give every source its own hue at one lightness, readable on white and on black.
 
     Args:
         names: of the sources; the mixture and the residual get a neutral grey.
+        known: whether drums, bass, other and vocals have the same hue on every page.
 
     Returns:
         Name -> red, green, blue, 0 to 255.
@@ -53,7 +54,7 @@ def source_colours(names: tuple[str, ...]) -> dict[str, tuple[int, int, int]]:
     free = iter(np.arange(len(names)) * 137.5 % 360 + 310)
     colours = {}
     for name in names:
-        hue = _KNOWN_HUES.get(name)
+        hue = _KNOWN_HUES.get(name) if known else None
         if name in ("mixture", "residual"):
             colours[name] = _NEUTRAL
         else:

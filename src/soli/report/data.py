@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,6 +91,70 @@ class DimensionPanels:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClassCodes:
+    """How often each query code was chosen for each class of isolated sounds (seed 000).
+
+    Attributes:
+        counts: `[classes codes]`, whole numbers.
+        classes: name of each row.
+        codes: name of each column.
+        measures: further numbers about the table, such as purity; name -> value.
+    """
+
+    counts: NDArray[Any]
+    classes: tuple[str, ...]
+    codes: tuple[str, ...]
+    measures: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeparationGrid:
+    """Several mixtures and what every query made of each (seed 000).
+
+    Attributes:
+        rows: name of each mixture.
+        columns: name of each picture of a row, such as "mixture", "code 0".
+        panels: a picture for every row and column; None leaves the place empty.
+    """
+
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    panels: Sequence[Sequence[Panel | None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterTable:
+    """What was measured of every cluster that a mixture was split into (seed 001).
+
+    Attributes:
+        clusters: names.
+        energy: share of the mixture's energy in each, `[clusters]`; need not sum to 1.
+        measures: name of a column -> a number per cluster; NaN where there is none.
+        about: how the clusters were found, in a sentence.
+    """
+
+    clusters: tuple[str, ...]
+    energy: Array
+    measures: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    about: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingCurves:
+    """What a training logged.
+
+    Attributes:
+        series: name -> steps `[n]` and values `[n]`.
+    """
+
+    series: Mapping[str, tuple[Array, Array]]
+
+
+Figure = EmbeddingMap | QueryPanels | DimensionPanels | ClassCodes | SeparationGrid | ClusterTable | TrainingCurves
+"""Whatever a system has to show of itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReportData:
     """Everything one page shows; whatever is left out is simply not on the page.
 
@@ -102,15 +166,15 @@ class ReportData:
         truths: name of a stem -> the true one, `[C T]`.
         sdr: name of a stem -> SDR of its estimate in dB; NaN where the true stem is silent.
         mixture_sdr: the same with the mixture taken as the estimate.
+        loudness: "mixture" or name of a stem -> integrated loudness in LUFS; minus infinity for silence.
         seconds: how long the separation took.
         total_seconds: length of the song, if `mixture` holds only its beginning.
         null_dbfs: peak of the mixture minus everything written, in dB re full scale; minus infinity for nothing at all.
         model: name of the model.
         facts: whatever else is worth a line about the model or the run.
         files: name of a stem -> link to its file, relative to the page.
-        embedding: figure 2 of seed 004.
-        dimension: figure 3 of seed 004.
-        query: figure 4 of seed 004.
+        figures: of the system, in the order of the page.
+        manifest: the run for machines, as plain JSON: hashes, config, versions, command.
     """
 
     title: str
@@ -120,17 +184,36 @@ class ReportData:
     truths: Mapping[str, Array] = field(default_factory=dict)
     sdr: Mapping[str, float] = field(default_factory=dict)
     mixture_sdr: Mapping[str, float] = field(default_factory=dict)
+    loudness: Mapping[str, float] = field(default_factory=dict)
     seconds: float | None = None
     total_seconds: float | None = None
     null_dbfs: float | None = None
     model: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
-    embedding: EmbeddingMap | None = None
-    dimension: DimensionPanels | None = None
-    query: QueryPanels | None = None
+    figures: Sequence[Figure] = ()
+    manifest: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def duration(self) -> float:
         """Length of the song in seconds."""
         return self.total_seconds or self.mixture.shape[-1] / self.sample_rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Excerpt:
+    """A part of a track of a dataset.
+
+    Attributes:
+        title: the track's name.
+        sample_rate: in Hz.
+        mixture: `[C T]`.
+        stems: name -> `[C T]`.
+        about: where it was taken from, in a few words.
+    """
+
+    title: str
+    sample_rate: int
+    mixture: Array
+    stems: Mapping[str, Array]
+    about: str = ""

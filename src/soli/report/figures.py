@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from soli.report.axes import frequency_ticks, time_ticks
+from soli.report.charts import spread_out
 from soli.report.colour import heat_palette, source_colours
 from soli.report.data import Array, DimensionPanels, EmbeddingMap, Panel, QueryPanels
-from soli.report.images import LOWEST_HZ, panel_top, panel_uri, to_mel
+from soli.report.images import panel_top, panel_uri
 from soli.report.text import label, number
 
 _WIDTH, _HEIGHT, _MARGIN = 760.0, 520.0, 26.0
 _ROUNDS = 8
+_NAME_GAP = 22.0
 _NAME_STYLE = (
     'text-anchor="middle" font-size="17" font-weight="600" fill="var(--ink)" '
     'stroke="var(--well)" stroke-width="5" paint-order="stroke"'
@@ -53,10 +56,10 @@ def query_section(figure: QueryPanels) -> str:
         HTML.
     """
     panels = (
-        _panel(figure.mixture, "<b>Mixture.</b> What was searched.", "Mixture"),
-        _panel(figure.example, "<b>Example.</b> One Gaussian is fitted to its embeddings.", "Example"),
-        _panel(figure.masked, "<b>Masked mixture.</b> What was found.", "Masked mixture"),
-        _panel(figure.mask, "<b>Mask.</b> How much of each bin is taken for what the example shows.", "Query mask"),
+        picture(figure.mixture, "<b>Mixture.</b> What was searched.", "Mixture"),
+        picture(figure.example, "<b>Example.</b> One Gaussian is fitted to its embeddings.", "Example"),
+        picture(figure.masked, "<b>Masked mixture.</b> What was found.", "Masked mixture"),
+        picture(figure.mask, "<b>Mask.</b> How much of each bin is taken for what the example shows.", "Query mask"),
     )
     return (
         "<section><h2>Query by example</h2>"
@@ -80,8 +83,8 @@ def dimension_section(figure: DimensionPanels) -> str:
         "<section><h2>One dimension of the embedding</h2>"
         f"<p>The coordinate in which {source} varies least. "
         "The narrower a class is there, the more that coordinate alone is its mask.</p>"
-        f'<div class="pair">{_panel(figure.mixture, "<b>Mixture.</b> Level in dB.", "Mixture")}'
-        f"{_panel(figure.dimension, caption, 'Embedding dimension')}</div></section>"
+        f'<div class="pair">{picture(figure.mixture, "<b>Mixture.</b> Level in dB.", "Mixture")}'
+        f"{picture(figure.dimension, caption, 'Embedding dimension')}</div></section>"
     )
 
 
@@ -107,10 +110,18 @@ def _scatter(figure: EmbeddingMap, colours: dict[str, tuple[int, int, int]]) -> 
             )
     for name, mean, spread in zip(figure.classes, place(figure.centres), figure.spreads, strict=True):
         shapes.append(_ellipses(mean, spread * scale**2, colours[name]))
-    for name, (x, y) in zip(figure.classes, place(figure.centres), strict=True):
-        shapes.append(f'<text x="{x:.0f}" y="{y + 6:.0f}" {_NAME_STYLE}>{label(name)}</text>')
+    shapes += _names(figure, place(figure.centres))
     box = f'viewBox="0 0 {_WIDTH:.0f} {_HEIGHT:.0f}" fill="none"'
     return f'<svg {box} role="img" aria-label="Embedding space, coloured by class">{"".join(shapes)}</svg>'
+
+
+def _names(figure: EmbeddingMap, centres: Array) -> list[str]:
+    """Each class's name at its centre, or as near as the other names let it."""
+    heights = spread_out([float(y) for _, y in centres], _NAME_GAP, 0, _HEIGHT)
+    return [
+        f'<text x="{x:.0f}" y="{y + 6:.0f}" {_NAME_STYLE}>{label(name)}</text>'
+        for name, (x, _), y in zip(figure.classes, centres, heights, strict=True)
+    ]
 
 
 def _ellipses(mean: Array, spread: Array, colour: tuple[int, int, int]) -> str:
@@ -124,36 +135,17 @@ def _ellipses(mean: Array, spread: Array, colour: tuple[int, int, int]) -> str:
     )
 
 
-def _panel(panel: Panel, caption: str, alt: str) -> str:
-    image = f'<img src="{panel_uri(panel, heat_palette())}" alt="{alt}">'
-    ticks = _frequency_ticks(panel_top(panel)) + _time_ticks(panel.seconds)
+def picture(panel: Panel, caption: str, alt: str) -> str:
+    """A time-frequency image with its axes.
+
+    Args:
+        panel: what to draw.
+        caption: HTML below it.
+        alt: what it is, for those who do not see it.
+
+    Returns:
+        HTML.
+    """
+    image = f'<img src="{panel_uri(panel, heat_palette())}" alt="{label(alt)}">'
+    ticks = frequency_ticks(panel_top(panel)) + '<i class="y" style="bottom: 98%">Hz</i>' + time_ticks(panel.seconds)
     return f'<figure><div class="plot">{image}{ticks}</div><figcaption>{caption}</figcaption></figure>'
-
-
-def _frequency_ticks(top: float) -> str:
-    low, high = float(to_mel(LOWEST_HZ)), float(to_mel(top))
-    marks = []
-    for frequency, text in (
-        (100, "100"),
-        (500, "500"),
-        (1000, "1k"),
-        (2000, "2k"),
-        (4000, "4k"),
-        (8000, "8k"),
-        (16000, "16k"),
-    ):
-        height = 100 * (float(to_mel(frequency)) - low) / (high - low)
-        if height <= 97:
-            marks.append(f'<i class="y" style="bottom: {height:.1f}%">{text}</i>')
-    return "".join(marks) + '<i class="y" style="bottom: 98%">Hz</i>'
-
-
-def _time_ticks(seconds: float) -> str:
-    steps = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
-    step = next((s for s in steps if seconds / s <= 7), steps[-1])
-    count = int(seconds / step + 1e-9)
-    marks = (
-        f'<i class="x" style="left: {100 * k * step / seconds:.1f}%">{k * step:g}{" s" if k == 0 else ""}</i>'
-        for k in range(count + 1)
-    )
-    return "".join(marks)

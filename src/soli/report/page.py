@@ -2,18 +2,46 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import Any
 
 import soli
 from soli.errors import SoliError
 from soli.report.assets import asset, fill
-from soli.report.data import ReportData
+from soli.report.clusters import clusters_section
+from soli.report.curves import curves_section
+from soli.report.data import (
+    ClassCodes,
+    ClusterTable,
+    DimensionPanels,
+    EmbeddingMap,
+    Figure,
+    QueryPanels,
+    ReportData,
+    SeparationGrid,
+    TrainingCurves,
+)
 from soli.report.figures import dimension_section, embedding_section, query_section
-from soli.report.player import player_section
+from soli.report.histogram import histogram_section
+from soli.report.player import player
+from soli.report.separations import separations_section
 from soli.report.table import mean, table_section
 from soli.report.text import duration, label, number
+
+_SECTIONS: dict[type, Callable[[Any], str]] = {
+    ClassCodes: histogram_section,
+    ClusterTable: clusters_section,
+    DimensionPanels: dimension_section,
+    EmbeddingMap: embedding_section,
+    QueryPanels: query_section,
+    SeparationGrid: separations_section,
+    TrainingCurves: curves_section,
+}
+_SOUND = "Its audio is a compressed copy for listening; the stems are files of their own."
 
 
 def write_report(path: str | os.PathLike[str], data: ReportData) -> Path:
@@ -29,8 +57,23 @@ def write_report(path: str | os.PathLike[str], data: ReportData) -> Path:
     Raises:
         SoliError: the file cannot be written.
     """
+    return write_page(path, render(data))
+
+
+def write_page(path: str | os.PathLike[str], page: str) -> Path:
+    """Write a page whole or not at all.
+
+    Args:
+        path: where to; a file there is replaced, in one step.
+        page: HTML.
+
+    Returns:
+        The path.
+
+    Raises:
+        SoliError: the file cannot be written.
+    """
     target = Path(path)
-    page = render(data)
     temporary = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -47,6 +90,28 @@ def write_report(path: str | os.PathLike[str], data: ReportData) -> Path:
     return target
 
 
+def document(title: str, body: str, footer: str = "") -> str:
+    """Put sections into a page with its style and script.
+
+    Args:
+        title: of the page, as plain text.
+        body: HTML.
+        footer: HTML at the very end.
+
+    Returns:
+        HTML.
+    """
+    return fill(
+        "page.html",
+        title=label(title),
+        version=label(soli.__version__),
+        style=asset("style.css"),
+        body=body,
+        footer=f" {footer}" if footer else "",
+        script=asset("page.js") + asset("player.js"),
+    )
+
+
 def render(data: ReportData) -> str:
     """The page as a string.
 
@@ -56,21 +121,28 @@ def render(data: ReportData) -> str:
     Returns:
         HTML.
     """
-    sections = [_heading(data), player_section(data), table_section(data)]
-    if data.query is not None:
-        sections.append(query_section(data.query))
-    if data.embedding is not None:
-        sections.append(embedding_section(data.embedding))
-    if data.dimension is not None:
-        sections.append(dimension_section(data.dimension))
-    sections += [_card(data), _footer()]
-    return fill(
-        "page.html",
-        title=label(data.title),
-        style=asset("style.css"),
-        body="\n".join(section for section in sections if section),
-        script=asset("player.js"),
+    tracks = player(
+        {"mixture": data.mixture, **data.stems},
+        data.sample_rate,
+        truths=data.truths,
+        loudness=data.loudness,
+        total_seconds=data.duration,
     )
+    figures = [figure_section(figure) for figure in data.figures]
+    body = "\n".join(part for part in (_heading(data), tracks, table_section(data), *figures, _card(data)) if part)
+    return document(data.title, body, _SOUND)
+
+
+def figure_section(figure: Figure) -> str:
+    """Draw what a system has to show of itself.
+
+    Args:
+        figure: any of its kinds.
+
+    Returns:
+        HTML.
+    """
+    return _SECTIONS[type(figure)](figure)
 
 
 def _heading(data: ReportData) -> str:
@@ -112,11 +184,10 @@ def _card(data: ReportData) -> str:
     if data.files:
         links = ", ".join(f'<a href="{label(link)}">{label(name)}</a>' for name, link in data.files.items())
         rows.append(f"<dt>Files</dt><dd>{links}</dd>")
-    return f'<section><h2>How it was made</h2><dl class="card">{"".join(rows)}</dl></section>' if rows else ""
-
-
-def _footer() -> str:
-    return (
-        f"<footer>soli {soli.__version__}. This page holds everything it shows and asks nothing of the network. "
-        "Its audio is a compressed copy for listening; the stems are files of their own.</footer>"
-    )
+    manifest = ""
+    if data.manifest:
+        text = label(json.dumps(data.manifest, indent=2, ensure_ascii=False, default=str))
+        manifest = f'<details><summary>Manifest of this run</summary><pre id="manifest">{text}</pre></details>'
+    if not rows and not manifest:
+        return ""
+    return f'<section><h2>How it was made</h2><dl class="card">{"".join(rows)}</dl>{manifest}</section>'

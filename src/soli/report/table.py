@@ -15,34 +15,53 @@ _EXPLANATION = (
     f'<span class="formula">10\N{MIDDLE DOT}log₁₀(‖s‖²/‖s{MINUS}ŝ‖²)</span>. '
     "The open dot is the mixture taken as the estimate."
 )
-_HEAD = "<th>Stem</th><th>Mixture, dB</th><th>SDR, dB</th><th>Gain, dB</th><th></th>"
+_SCORES = ("SDR, dB", "Mixture, dB", "Gain, dB")
 
 
 def table_section(data: ReportData) -> str:
-    """SDR of every stem and of the mixture in its place.
+    """Loudness of every stem and, where the true stems are known, SDR of each and of the mixture in its place.
 
     Args:
-        data: with `sdr` and, optionally, `mixture_sdr`.
+        data: with `loudness`, or `sdr` and, optionally, `mixture_sdr`.
 
     Returns:
         HTML; nothing if nothing was measured.
     """
-    if not data.sdr:
+    if not (data.sdr or data.loudness):
         return ""
-    colours = source_colours(tuple(data.sdr))
+    names = tuple(dict.fromkeys((*data.loudness, *data.sdr)))
+    colours = source_colours(names)
     finite = [value for column in (data.sdr, data.mixture_sdr) for value in column.values() if np.isfinite(value)]
     span = min(finite, default=0.0), max(finite, default=1.0)
     rows = []
-    for name, after in data.sdr.items():
-        before = data.mixture_sdr.get(name)
-        dot = f'<span class="dot" style="--source: rgb{colours[name]}"></span>'
-        chart = _dumbbell(before, after, span, colours[name])
-        rows.append(f'<tr><td>{dot}{label(name)}</td>{_cells(before, after)}<td class="chart">{chart}</td></tr>')
-    total = _cells(mean(data.mixture_sdr) if data.mixture_sdr else None, mean(data.sdr))
+    for name in names:
+        cells = [f'<td><span class="dot" style="--source: rgb{colours[name]}"></span>{label(name)}</td>']
+        before, after = data.mixture_sdr.get(name), data.sdr.get(name, float("nan"))
+        if data.sdr:
+            cells.append(_cells(before, after))
+        if data.loudness:
+            cells.append(f"<td>{number(data.loudness.get(name), 1)}</td>")
+        if data.sdr:
+            cells.append(f'<td class="chart">{_dumbbell(before, after, span, colours[name])}</td>')
+        rows.append(f"<tr>{''.join(cells)}</tr>")
+    return _table(data, "".join(rows))
+
+
+def _table(data: ReportData, rows: str) -> str:
+    """Heading, columns and the mean around the rows."""
+    columns = ["Stem", *(_SCORES if data.sdr else []), *(["Loudness, LUFS"] if data.loudness else [])]
+    head = "".join(f'<th scope="col">{column}</th>' for column in columns)
+    text, foot, chart = "Integrated loudness after ITU-R BS.1770-4.", "", ""
+    if data.sdr:
+        chart = '<th class="chart"></th>'
+        text = f"{_EXPLANATION} {text}" if data.loudness else _EXPLANATION
+        total = _cells(mean(data.mixture_sdr) if data.mixture_sdr else None, mean(data.sdr))
+        gap = "<td></td>" if data.loudness else ""
+        foot = f'<tfoot><tr><td>Mean</td>{total}{gap}<td class="chart"></td></tr></tfoot>'
+    title = "Measured against the true stems" if data.sdr else "Loudness"
     return (
-        f"<section><h2>Measured against the true stems</h2><p>{_EXPLANATION}</p>"
-        f'<div class="scroll"><table><thead><tr>{_HEAD}</tr></thead><tbody>{"".join(rows)}</tbody>'
-        f"<tfoot><tr><td>Mean</td>{total}<td></td></tr></tfoot></table></div></section>"
+        f'<section><h2>{title}</h2><p>{text}</p><div class="scroll" tabindex="0" role="group" aria-label="{title}">'
+        f"<table><thead><tr>{head}{chart}</tr></thead><tbody>{rows}</tbody>{foot}</table></div></section>"
     )
 
 
@@ -62,7 +81,7 @@ def mean(values: Mapping[str, float]) -> float:
 def _cells(before: float | None, after: float) -> str:
     gain = None if before is None else after - before
     plus = "+" if gain is not None and gain > 0 else ""
-    return f'<td>{number(before)}</td><td class="strong">{number(after)}</td><td>{plus}{number(gain)}</td>'
+    return f'<td class="strong">{number(after)}</td><td>{number(before)}</td><td>{plus}{number(gain)}</td>'
 
 
 def _dumbbell(before: float | None, after: float, span: tuple[float, float], colour: tuple[int, int, int]) -> str:
