@@ -1,9 +1,8 @@
-"""What the benchmarks share: clips with true stems, peers given by the user, results on disk."""
+"""What the benchmarks share: clips with true stems, results on disk."""
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import platform
 import sys
@@ -18,14 +17,8 @@ import soli
 from soli.data.layouts import open_dataset
 from soli.data.tracks import Track
 from soli.errors import SoliError
-from soli.separator import Separator
-from soli.streaming import stream
 
-STEMS = ("drums", "bass", "other", "vocals")
 RESULTS = Path(__file__).parent / "results"
-
-Estimator = Callable[[Tensor, int], Mapping[str, Tensor]]
-"""Mixture `[C T]` and its rate in Hz -> name -> estimate `[C T]`."""
 
 
 @dataclass(frozen=True)
@@ -54,41 +47,6 @@ def load_clip(track: Track, seconds: float | None = None) -> Clip:
     labels = dict.fromkeys(stem.labels[0] for stem in track.stems.values() if stem.labels)
     stems = {label: torch.from_numpy(track.submix(label, n_samples=length)) for label in labels}
     return Clip(track.name, torch.from_numpy(track.mixture(n_samples=length)), stems, track.sample_rate)
-
-
-def from_separator(separator: Separator) -> Estimator:
-    """A separator used as files are: streamed, resampled where needed."""
-
-    def estimate(mixture: Tensor, sample_rate: int) -> dict[str, Tensor]:
-        pieces = list(stream(separator, [mixture], sample_rate, mixture.shape[-1]))
-        stems = torch.cat([piece.stems for piece in pieces], dim=-1)
-        return dict(zip(separator.sources, stems, strict=True))
-
-    return estimate
-
-
-def load_peer(spec: str) -> tuple[str, Estimator]:
-    """A separator from the user's own script, `script.py:Class:argument`.
-
-    `Class(argument)` must be callable with a mixture `[2 T]` (numpy, 44.1 kHz) and return `[S 2 T]`; the module names
-    the sources in `SOURCES`.
-    """
-    script, _, rest = spec.partition(":")
-    name, _, argument = rest.partition(":")
-    module_spec = importlib.util.spec_from_file_location("peer", script)
-    if module_spec is None or module_spec.loader is None or not Path(script).is_file() or not name:
-        raise SoliError(f"--peer {spec!r}; allowed: script.py:Class:argument")
-    module = importlib.util.module_from_spec(module_spec)
-    module_spec.loader.exec_module(module)
-    call = getattr(module, name)(*([argument] if argument else []))
-
-    def estimate(mixture: Tensor, sample_rate: int) -> dict[str, Tensor]:
-        if sample_rate != 44100 or len(mixture) != 2:
-            raise SoliError(f"peer {name}: {len(mixture)} channels at {sample_rate} Hz; allowed: 2 at 44100 Hz")
-        stems = torch.from_numpy(call(mixture.numpy().astype("float64")))
-        return dict(zip(module.SOURCES, stems, strict=True))
-
-    return name, estimate
 
 
 def machine() -> dict[str, object]:

@@ -1,11 +1,10 @@
 """How fast is it, file to files? Writes benchmarks/results/speed.{json,md}.
 
 A three-minute song (generated, unless one is given; stereo, 44.1 kHz, 16 bit) is separated into wav files, on the CPU,
-in single precision. Models and peers take turns, so that whatever else the machine does meets all of them. Loading
-the model is not part of the time; the time to import soli is measured on its own.
+in single precision. Models take turns, so that whatever else the machine does meets all of them. Loading a model is
+not part of the time; the time to import soli is measured on its own.
 
-    python benchmarks/speed.py default --rounds 3
-    python benchmarks/speed.py default --peer htdemucs.py:HTDemucs:htdemucs.onnx
+    python benchmarks/speed.py default htdemucs-onnx:htdemucs.onnx --rounds 3
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from clips import RESULTS, Estimator, load_peer, machine, run, table, write_results
+from clips import RESULTS, machine, run, table, write_results
 
-from soli.audio import AudioReader, AudioWriter, read
+from soli.audio import AudioReader, AudioWriter
+from soli.baselines.by_name import find_baseline, load_baseline
 from soli.files import separate_file
 from soli.separator import Separator
 from soli.zoo import load
@@ -34,19 +33,16 @@ IMPORT = "import time; t = time.perf_counter(); import soli; print(time.perf_cou
 
 def main(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(arguments.threads)
-    jobs: dict[str, Callable[[Path, Path], None]] = {
-        Path(name).name: with_separator(load(name)) for name in arguments.models
-    }
-    jobs |= {name: with_peer(estimate) for name, estimate in map(load_peer, arguments.peer)}
+    jobs = {name.partition(":")[0]: load_any(name) for name in arguments.models}
     seconds: dict[str, list[float]] = {name: [] for name in jobs}
     with tempfile.TemporaryDirectory() as folder:
         song = arguments.song or generate(Path(folder) / "song.wav", arguments.seconds)
         with AudioReader(song) as reader:
             length = sum(block.shape[-1] for block in reader.blocks()) / reader.sample_rate
         for _ in range(arguments.rounds):
-            for name, job in jobs.items():
+            for name, separator in jobs.items():
                 began = time.perf_counter()
-                job(song, Path(folder) / "stems")
+                separate_file(song, Path(folder) / "stems", model=separator)
                 seconds[name].append(time.perf_counter() - began)
                 print(f"{name}: {seconds[name][-1]:.2f} s", flush=True)
     imports = import_seconds(arguments.rounds)
@@ -72,26 +68,9 @@ def main(arguments: argparse.Namespace) -> None:
     write_results(arguments.output, data, text)
 
 
-def with_separator(separator: Separator) -> Callable[[Path, Path], None]:
-    """A model of soli's, as a user runs it."""
-
-    def job(song: Path, folder: Path) -> None:
-        separate_file(song, folder, model=separator)
-
-    return job
-
-
-def with_peer(estimate: Estimator) -> Callable[[Path, Path], None]:
-    """A peer: the whole song in memory, then the same writer."""
-
-    def job(song: Path, folder: Path) -> None:
-        mixture, rate = read(song)
-        for name, stem in estimate(mixture, rate).items():
-            folder.mkdir(parents=True, exist_ok=True)
-            with AudioWriter(folder / f"{name}.wav", rate, len(stem), "PCM_16") as writer:
-                writer.write(stem.float())
-
-    return job
+def load_any(name: str) -> Separator:
+    """A model by name or folder, or a baseline as `soli evaluate` knows it."""
+    return load_baseline(name) if find_baseline(name) else load(name)
 
 
 def generate(path: Path, seconds: float) -> Path:
@@ -116,8 +95,7 @@ def import_seconds(rounds: int) -> list[float]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("models", nargs="*", metavar="MODEL", help="names or folders for soli.load")
-    parser.add_argument("--peer", action="append", default=[], metavar="SCRIPT:CLASS:ARGUMENT")
+    parser.add_argument("models", nargs="*", metavar="MODEL", help="names or folders of models, or baselines")
     parser.add_argument("--song", type=Path, help="instead of the generated one")
     parser.add_argument("--seconds", type=float, default=180, help="length of the generated song")
     parser.add_argument("--rounds", type=int, default=3)

@@ -40,7 +40,9 @@ def main(arguments: argparse.Namespace) -> None:
     torch.manual_seed(recipe.training.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     task = build_task(recipe).to(device)
-    caches = open_caches(Path(recipe.cache), recipe.data, print)
+    n_channels = 1 if recipe.mixing.mono else 2
+    rate = task.separator.sample_rate
+    caches = open_caches(Path(recipe.cache), recipe.data, print, sample_rate=rate, n_channels=n_channels)
     mixer = Mixer(caches, recipe.mixing, seed=recipe.training.seed)
     pipeline = measure_pipeline(mixer, arguments.mixtures)
     phases = measure_steps(task, mixer, recipe.training, device, arguments.steps, arguments.warmup)

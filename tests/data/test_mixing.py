@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from soli.data.mixing import Mixer, MixingConfig, batches
 from soli.errors import SoliError
 
 LABELS = ("vocals", "drums", "bass", "other")
-PLAIN = {"drop": 0.0, "gain_db": 0.0, "polarity": 0.0, "swap": 0.0, "speed": 0.0}
+PLAIN: dict[str, Any] = {"drop": 0.0, "gain_db": 0.0, "polarity": 0.0, "swap": 0.0, "speed": 0.0}
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +29,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Cache:
     return Cache(folder)
 
 
-def mixer(cache: Cache, **settings: object) -> Mixer:
-    return Mixer([cache], MixingConfig(segment_seconds=0.1, **{**PLAIN, **settings}))  # type: ignore[arg-type]
+def mixer(cache: Cache, **settings: Any) -> Mixer:
+    return Mixer([cache], MixingConfig(segment_seconds=0.1, **{**PLAIN, **settings}))
 
 
 def test_an_index_is_a_recipe(cache: Cache) -> None:
@@ -139,7 +140,7 @@ def test_an_equaliser_changes_levels_by_at_most_five_decibels(tmp_path: Path) ->
     with CacheWriter(tmp_path) as writer:
         for label in ("vocals", "drums"):
             writer.add(0.1 * rng.standard_normal((2, 44100)).astype(np.float32), collection="a", track="t", label=label)
-    settings = {"sources": ("vocals", "drums"), "segment_seconds": 1.0, "coherent": 1.0, **PLAIN}
+    settings: dict[str, Any] = {"sources": ("vocals", "drums"), "segment_seconds": 1.0, "coherent": 1.0, **PLAIN}
     flat, shaped = (
         np.abs(np.fft.rfft(Mixer([Cache(tmp_path)], MixingConfig(**settings, equalise=part)).mixture(0), axis=-1))
         for part in (0.0, 1.0)

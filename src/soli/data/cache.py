@@ -15,7 +15,6 @@ import numpy as np
 
 from soli.errors import SoliError
 
-SAMPLE_RATE = 44100
 _INDEX, _AUDIO = "index.json", "audio.i16"
 _FULL_SCALE = 32767.0
 
@@ -177,11 +176,11 @@ class Cache:
             n_samples: how many frames.
 
         Returns:
-            RMS in dBFS, over both channels.
+            RMS in dBFS, over all channels.
         """
         stop = min(start + n_samples, stem.n_samples)
         frames = self._audio[stem.offset + start : stem.offset + stop : 8].astype(np.float32)
-        power = float(np.square(frames).sum()) * 8 / (2 * n_samples) * (stem.gain / _FULL_SCALE) ** 2
+        power = float(np.square(frames).sum()) * 8 / (self.n_channels * n_samples) * (stem.gain / _FULL_SCALE) ** 2
         return 10 * float(np.log10(max(power, 1e-20)))
 
     def tracks(self, split: str) -> Iterator[tuple[str, list[CachedStem]]]:
