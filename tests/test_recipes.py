@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from soli.data.render.recipe import load_recipe as load_data_recipe
+from soli.data.render.songs import plan
 from soli.training.run import TASKS, build_task, load_recipe
 
 ROOT = Path(__file__).parents[1] / "recipes"
-RECIPES = sorted(ROOT.rglob("*.toml"))
+DATA = sorted(ROOT.glob("data/*.toml"))
+RECIPES = sorted(set(ROOT.rglob("*.toml")) - set(DATA))
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -24,3 +27,28 @@ def test_every_trainable_system_has_a_recipe() -> None:
     assert {(recipe.system, recipe.preset) for recipe in recipes} == set(TASKS)
     outputs = [recipe.output for recipe in recipes]
     assert len(set(outputs)) == len(outputs)
+
+
+@pytest.mark.parametrize("path", DATA, ids=lambda path: path.name)
+def test_every_dataset_can_be_planned(path: Path) -> None:
+    recipe = load_data_recipe(path)
+    songs = plan(recipe, None)
+    for name, split in recipe.splits.items():
+        seconds = sum(song.seconds for song in songs if song.split == name)
+        assert 3600 * (split.hours or 0) <= seconds < 3600 * (split.hours or 1e9) + split.seconds[1]
+    for subset in recipe.subsets:
+        assert set(plan(recipe, None, subset)) < set(songs)
+
+
+def test_the_second_test_of_the_twin_is_never_heard_in_training() -> None:
+    splits = load_data_recipe(ROOT / "data" / "slakh_twin.toml").splits
+    assert {name: split.hours for name, split in splits.items()} == {
+        "train": 20,
+        "validation": 1,
+        "test_a": 1,
+        "test_b": 1,
+    }
+    assert splits["test_a"].soundfonts == splits["train"].soundfonts
+    assert set(splits["test_b"].soundfonts).isdisjoint(splits["train"].soundfonts)
+    assert splits["test_b"].kits
+    assert not splits["train"].kits

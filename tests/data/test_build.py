@@ -8,12 +8,13 @@ import symusic
 import torch
 
 from audio_fakes import save, save_container
-from soli.data import render
 from soli.data.build import DataSource, open_caches
 from soli.data.cache import Cache
 from soli.data.classes import CLASSES, class_of
-from soli.data.render import class_of_part, midi_seconds, render_stems
+from soli.data.render.excerpt import class_of_part, last_seconds, read_midi, render_classes
+from soli.data.render.soundfonts import open_soundfont
 from soli.errors import SoliError
+from soundfont_maker import Sound, sine, write_soundfont
 
 RATE = 44100
 PITCHES = {"mixture": 300.0, "drums": 500.0, "bass": 700.0, "other": 900.0, "vocals": 1100.0}
@@ -206,36 +207,32 @@ def write_midi(path: Path, parts: list[Part] = PARTS) -> Path:
     return path
 
 
-class Buzzer:
-    """In place of a synthesizer: a constant while a note sounds, and a tail that outlasts the excerpt."""
-
-    def render(self, score: symusic.Score, stereo: bool) -> np.ndarray:
-        assert stereo
-        audio = np.zeros((2, RATE * 5), np.float32)
-        for track in score.tracks:
-            for note in track.notes:
-                audio[:, round(note.time * RATE) : round((note.time + note.duration) * RATE)] += 0.25
-        return audio
-
-
 @pytest.fixture
-def soundfont(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(render, "_synthesizer", lambda font, sample_rate: Buzzer())
-    (tmp_path / "font.sf2").touch()
-    return tmp_path / "font.sf2"
+def soundfont(tmp_path: Path) -> Path:
+    """A tone as long as its note for the first program and the first drum kit, which then play for all others."""
+    tone = Sound(0.5 * sine(882.0, seconds=0.1), root=60, loop=(2205, 4410))
+    return write_soundfont(tmp_path / "font.sf2", {(0, 0, "Tone"): [tone], (128, 0, "Kit"): [tone]})
+
+
+def sounding(audio: np.ndarray) -> list[tuple[float, float]]:
+    """Begin and end of what sounds, in seconds."""
+    loud = np.abs(audio[0]).reshape(-1, RATE // 100).max(axis=1) > 0.01
+    edges = np.flatnonzero(np.diff(loud, prepend=False, append=False)) / 100
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
 def test_an_excerpt_is_rendered_class_by_class(tmp_path: Path, soundfont: Path) -> None:
-    midi = write_midi(tmp_path / "song.mid")
-    assert midi_seconds(midi) == pytest.approx(3.0)
-    stems = render_stems(midi, soundfont, start=0.75, seconds=2.0)
-    onsets = {label: np.flatnonzero(np.diff(audio[0], prepend=0) > 0) / RATE for label, audio in stems.items()}
+    parts, tempos = read_midi(write_midi(tmp_path / "song.mid"))
+    assert last_seconds(parts, tempos) == pytest.approx(3.0)
+    font = open_soundfont(soundfont)
+    stems = render_classes(parts, tempos, font, start=0.75, seconds=2.0)
     assert {audio.shape for audio in stems.values()} == {(2, 2 * RATE)}
     assert set(stems) == {"bass", "drums", "other"}
-    np.testing.assert_allclose(onsets["bass"], [0.25], atol=1e-3)
-    np.testing.assert_allclose(onsets["drums"], [1.25], atol=1e-3)
-    np.testing.assert_allclose(onsets["other"], [0.75, 1.75], atol=1e-3)
-    assert set(render_stems(midi, soundfont, start=2.25, seconds=0.5)) == {"other"}  # only what begins inside counts
+    expected = {"bass": [(0.25, 0.75)], "drums": [(1.25, 1.75)], "other": [(0.75, 1.25), (1.75, 2.0)]}
+    for label, times in expected.items():
+        np.testing.assert_allclose(sounding(stems[label]), times, atol=0.02)
+    late = render_classes(parts, tempos, font, start=2.25, seconds=0.5)
+    assert set(late) == {"other"}  # only what begins inside counts
 
 
 def test_midi_songs_become_tracks(tmp_path: Path, soundfont: Path) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from soli.cli.options import JSON
+from soli.cli.render import render
+from soli.cli.shard import shard
 from soli.cli.terminal import print_json
 
 if TYPE_CHECKING:
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
 
 EXIT_BROKEN = 1
 
-data = typer.Typer(name="data", help="Look at datasets.", no_args_is_help=True)
+data = typer.Typer(name="data", help="Look at datasets, and make them.", no_args_is_help=True)
+data.command()(render)
+data.command()(shard)
 
 
 @data.command()

@@ -16,7 +16,8 @@ from soli.audio import read, resample
 from soli.data.cache import Cache, CacheWriter, is_cache
 from soli.data.classes import CLASSES, MUSDB_VALIDATION
 from soli.data.layouts import open_dataset
-from soli.data.render import midi_seconds, render_stems
+from soli.data.render.excerpt import last_seconds, read_midi, render_classes
+from soli.data.render.soundfonts import open_soundfont
 from soli.errors import SoliError
 
 _AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".m4a")
@@ -239,8 +240,10 @@ def add_midi(
     for index, path in enumerate(songs[:n_songs]):
         track = path.relative_to(folder).with_suffix("").as_posix()  # file names alone repeat
         try:
-            start = rng.uniform(0.0, max(midi_seconds(path) - seconds, 0.0))
-            stems = render_stems(path, rng.choice(soundfonts), start=start, seconds=seconds)
+            parts, tempos = read_midi(path)
+            start = rng.uniform(0.0, max(last_seconds(parts, tempos) - seconds, 0.0))
+            font = open_soundfont(rng.choice(soundfonts))
+            stems = render_classes(parts, tempos, font, start=start, seconds=seconds)
         except SoliError as error:
             report(str(error))
             continue

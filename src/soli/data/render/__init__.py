@@ -1,0 +1,1 @@
+"""MIDI to stems: SoundFonts, drum kits and voices, effects, and the mix."""
