@@ -110,7 +110,7 @@ def separate_file(
     with AudioReader(source) as reader:
         extension, subtype = _output_format(reader, format, subtype)
         separator, model_name = _load(model, device)
-        chosen = _choose(separator.sources, stems)
+        chosen = choose_stems(separator.sources, stems)
         paths = output_paths(source, folder, (*chosen, RESIDUAL), extension, filename=filename, model=model_name)
         rate = find_format(extension).nearest_rate(reader.sample_rate)
         expected = None if reader.n_samples is None else resampled_length(reader.n_samples, reader.sample_rate, rate)
@@ -192,6 +192,26 @@ def output_paths(
     return paths
 
 
+def choose_stems(sources: Sequence[str], stems: Sequence[str] | None) -> tuple[str, ...]:
+    """The stems to write.
+
+    Args:
+        sources: of the model.
+        stems: those asked for; None for all.
+
+    Returns:
+        In the caller's order, each once.
+
+    Raises:
+        SoliError: for a stem that the model does not have, and for none at all.
+    """
+    chosen = tuple(sources) if stems is None else (stems,) if isinstance(stems, str) else tuple(dict.fromkeys(stems))
+    unknown = next((stem for stem in chosen if stem not in sources), None)
+    if unknown is not None or not chosen:
+        raise SoliError(f"stem {unknown or ''!r} is not one of this model's; allowed: {', '.join(sources)}")
+    return chosen
+
+
 def track_name(source: str | Path) -> str:
     """The input's name without folder and suffix; `.stem.mp4` counts as one suffix."""
     return Path(source).stem.removesuffix(".stem")
@@ -249,15 +269,6 @@ def _load(model: str | Path | Separator, device: str) -> tuple[Separator, str]:
     from soli.zoo import load
 
     return load(model, device=device), Path(model).name
-
-
-def _choose(sources: tuple[str, ...], stems: Sequence[str] | None) -> tuple[str, ...]:
-    """The stems to write, in the caller's order."""
-    chosen = sources if stems is None else (stems,) if isinstance(stems, str) else tuple(dict.fromkeys(stems))
-    unknown = next((stem for stem in chosen if stem not in sources), None)
-    if unknown is not None or not chosen:
-        raise SoliError(f"stem {unknown or ''!r} is not one of this model's; allowed: {', '.join(sources)}")
-    return chosen
 
 
 def _output_format(reader: AudioReader, format: str | None, subtype: str | None) -> tuple[str, str]:

@@ -186,3 +186,130 @@ def test_ctrl_c_says_so_and_leaves_nothing(run: Run, monkeypatch) -> None:
     assert outcome.code == 130
     assert "interrupted" in outcome.complaint
     assert files_in("stems") == []
+
+
+def album(*names: str) -> Path:
+    for name in names:
+        song(f"album/{name}.wav")
+    return Path("album")
+
+
+def lines_of(manifest: str) -> dict[str, dict]:
+    """Name of the input -> its line; every input has one only."""
+    lines = [json.loads(line) for line in Path(manifest).read_text().splitlines()]
+    found = {Path(line["source"]).name: line for line in lines}
+    assert len(found) == len(lines)
+    return found
+
+
+def times() -> dict[str, int]:
+    return {name: Path(name).stat().st_mtime_ns for name in files_in("stems")}
+
+
+def test_the_manifest_has_every_input_once_and_a_second_run_does_what_is_left(run: Run) -> None:
+    album("a", "c")
+    Path("album/b.wav").write_bytes(b"")
+    assert run("separate", "album", "--manifest", "out/list.jsonl").code == 2
+    lines = lines_of("out/list.jsonl")
+    assert {name: line["status"] for name, line in lines.items()} == {
+        "a.wav": "done",
+        "b.wav": "failed",
+        "c.wav": "done",
+    }
+    assert "b.wav" in lines["b.wav"]["error"]
+    assert lines["c.wav"]["seconds"] == pytest.approx(0.5)
+    assert all(Path(path).is_absolute() and Path(path).exists() for path in lines["a.wav"]["paths"].values())
+    before = times()
+    album("b", "d")
+    outcome = run("separate", "album", "--manifest", "out/list.jsonl", "--json")
+    assert outcome.code == 0
+    assert [file["status"] for file in json.loads(outcome.out)["files"]] == ["skipped", "done", "skipped", "done"]
+    lines = lines_of("out/list.jsonl")
+    assert {name: line["status"] for name, line in lines.items()} == dict.fromkeys(
+        ("a.wav", "b.wav", "c.wav", "d.wav"), "done"
+    )
+    assert before.items() <= times().items()
+
+
+@pytest.mark.parametrize("change", ["a stem is gone", "another format", "another folder"])
+def test_what_the_manifest_says_is_done_again_where_it_no_longer_holds(run: Run, change: str) -> None:
+    album("a", "b")
+    run("separate", "album", "--manifest", "list.jsonl")
+    options = {"another format": ("--format", "flac"), "another folder": ("--out", "new")}.get(change, ())
+    if change == "a stem is gone":
+        Path("stems/a/drums.wav").unlink()
+    outcome = run("separate", "album", "--manifest", "list.jsonl", "--json", *options)
+    statuses = [file["status"] for file in json.loads(outcome.out)["files"]]
+    assert statuses == (["done", "skipped"] if change == "a stem is gone" else ["done", "done"])
+    for line in lines_of("list.jsonl").values():
+        assert all(Path(path).exists() for path in line["paths"].values())
+
+
+def test_what_a_killed_worker_has_left_of_a_file_is_removed(run: Run) -> None:
+    album("a", "a-b")
+    left = Path("stems/.a-vocals.wav.0123abcd.part"), Path("stems/.a-residual.flac.0123abcd.part")
+    others = Path("stems/.a-b-c-vocals.wav.0123abcd.part"), Path("stems/.notes.part"), Path("stems/a-vocals.part")
+    Path("stems").mkdir()
+    for path in left + others:
+        path.touch()
+    assert run("separate", "album", "--filename", "{track}-{stem}.{ext}").code == 0
+    assert not any(path.exists() for path in left)
+    assert all(path.exists() for path in others)
+
+
+def test_lines_about_other_inputs_stay(run: Run) -> None:
+    album("a")
+    run("separate", "album", "--manifest", "list.jsonl")
+    run("separate", song("single.wav"), "--manifest", "list.jsonl")
+    assert set(lines_of("list.jsonl")) == {"a.wav", "single.wav"}
+
+
+@pytest.mark.parametrize("torn", [False, True])
+def test_an_interrupted_catalogue_is_gone_on_with(run: Run, monkeypatch, torn: bool) -> None:
+    album("a", "b", "c", "d")
+    separate = Tiny._separate
+    calls = []
+
+    def interrupted(separator: Tiny, mixture: object) -> object:
+        calls.append(mixture)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return separate(separator, mixture)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Tiny, "_separate", interrupted)
+        assert run("separate", "album", "--manifest", "list.jsonl").code == 130
+    assert set(lines_of("list.jsonl")) == {"a.wav", "b.wav"}
+    if torn:  # killed while a line was written
+        with Path("list.jsonl").open("a") as file:
+            file.write('{"source": "/somewhere/c.w')
+    before = times()
+    assert run("separate", "album", "--manifest", "list.jsonl").code == 0
+    assert set(lines_of("list.jsonl")) == {"a.wav", "b.wav", "c.wav", "d.wav"}
+    assert before.items() <= times().items()
+
+
+@pytest.mark.parametrize("content", ["my diary", "my diary\n", '{"sources": 3}\n', "[1]\n"])
+def test_a_file_that_is_no_manifest_is_refused_and_kept(run: Run, content: str) -> None:
+    Path("list.jsonl").write_text(content)
+    outcome = run("separate", album("a"), "--manifest", "list.jsonl")
+    assert outcome.code == 2
+    assert "list.jsonl" in outcome.complaint
+    assert Path("list.jsonl").read_text() == content
+    assert files_in("stems") == []
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        (("--engine", "dask"), ["'dask'", "local, ray"]),
+        (("--workers", "-1"), ["-1"]),
+        (("--address", "auto"), ["'auto'", "ray"]),
+    ],
+)
+def test_a_wrong_engine_is_one_line(run: Run, options, parts) -> None:
+    outcome = run("separate", song("song.wav"), *options)
+    assert outcome.code == 2
+    for part in parts:
+        assert part in outcome.complaint
+    assert files_in(".") == ["song.wav"]

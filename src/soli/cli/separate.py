@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from soli.cli.inputs import find_jobs
-from soli.cli.options import DEVICE, FILENAME, FORMAT, JSON, MODEL, OUT
+from soli.cli.options import ADDRESS, DEVICE, ENGINE, FILENAME, FORMAT, JSON, MODEL, OUT, WORKERS
 from soli.cli.terminal import EXIT_ERROR, complain, print_json, progress_bar
-from soli.errors import Cancelled, SoliError
 
 if TYPE_CHECKING:
+    from soli.catalogue import Job
     from soli.files import SeparatedFile
-    from soli.separator import Separator
+    from soli.parallel import Outcome
+    from soli.streaming import Progress
 
 
 def separate(
@@ -37,69 +39,80 @@ def separate(
     skip_existing: Annotated[
         bool, typer.Option("--skip-existing", help="Pass over files whose stems are there already.")
     ] = False,
+    manifest: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write a line of JSON per input, done or failed; in another run, what it says was done is skipped.",
+        ),
+    ] = None,
+    engine: ENGINE = "local",
+    workers: WORKERS = 0,
+    address: ADDRESS = None,
 ) -> None:
     """Separate recordings into stems that sum to them."""
     from soli.audio.formats import find_format
+    from soli.catalogue import Request, separate_catalogue
     from soli.files import refuse_collisions
-    from soli.zoo import load
+    from soli.parallel import open_engine
 
     jobs = find_jobs(inputs, out)
+    if engine != "local":
+        jobs = [(source.absolute(), folder.absolute()) for source, folder in jobs]  # a worker starts elsewhere
     refuse_collisions(jobs, filename)
     if format is not None:
         find_format(format)
-    separator = load(model, device)
-    request = {
-        "model": separator,
-        "stems": _choose(separator, stems),
-        "format": format,
-        "filename": filename.replace("{model}", Path(model).name),  # a separator does not know what it was loaded as
-        "skip_existing": skip_existing,
-    }
-    results, failed = [], []
-    with progress_bar(shown=not as_json) as start:
-        for number, (source, folder) in enumerate(jobs, start=1):
-            label = source.name if len(jobs) == 1 else f"{number}/{len(jobs)} {source.name}"
-            try:
-                results.append(_separate_one(source, folder, request, start(label), model=model, report=report))
-            except Cancelled:
-                raise
-            except SoliError as error:
-                complain(str(error))
-                failed.append(source)
-                results.append({"source": source, "status": "failed", "error": str(error)})
-            if not as_json:
-                _say(results[-1])
-    if as_json:
-        print_json({"model": model, "files": results})
-    if failed:
-        if len(jobs) > 1:
-            complain(f"{len(failed)} of {len(jobs)} files failed: {', '.join(map(str, failed))}")
-        raise typer.Exit(EXIT_ERROR)
+    request = Request(
+        model=model,
+        stems=None if stems is None else tuple(name.strip() for name in stems.split(",")),
+        format=format,
+        filename=filename,
+        device=device,
+        skip_existing=skip_existing,
+    )
+    results: dict[Job, dict[str, Any]] = {}
+    with (
+        open_engine(engine, n_workers=workers, address=address, gpu=device.startswith("cuda")) as crew,
+        progress_bar(shown=not as_json) as start,
+    ):
+        watch = partial(_watch, start, jobs) if engine == "local" and workers == 0 else None
+        for outcome in separate_catalogue(jobs, request, crew, manifest=manifest, watch=watch):
+            results[outcome.unit] = facts = _facts(outcome, report=report, model=model)
+            if facts["status"] == "failed":
+                complain(facts["error"])
+            elif not as_json:
+                _say(facts)
+    _finish(model, [results[job] for job in jobs], as_json=as_json)
 
 
-def _choose(separator: Separator, stems: str | None) -> tuple[str, ...] | None:
-    """The stems asked for; a wrong one is refused once, not once per file."""
-    if stems is None:
-        return None
-    chosen = tuple(name.strip() for name in stems.split(","))
-    for name in chosen:
-        if name not in separator.sources:
-            raise SoliError(f"unknown stem {name!r}; this model returns {', '.join(separator.sources)}")
-    return chosen
+def _watch(start: Callable[[str], Callable[[Progress], None]], jobs: list[Job], job: Job) -> Callable[[Progress], None]:
+    """The progress of one file."""
+    name = job[0].name
+    return start(name if len(jobs) == 1 else f"{jobs.index(job) + 1}/{len(jobs)} {name}")
 
 
-def _separate_one(
-    source: Path, folder: Path, request: dict[str, Any], progress: Callable[..., None], *, model: str, report: bool
-) -> dict[str, Any]:
-    """Separate one file; returns what `--json` prints of it."""
-    from soli.files import separate_file
-
-    done = separate_file(source, folder, progress=progress, **request)
-    facts = asdict(done) | {"model": model, "seconds": done.seconds, "status": "skipped" if done.skipped else "done"}
+def _facts(outcome: Outcome[Job, SeparatedFile], *, report: bool, model: str) -> dict[str, Any]:
+    """What `--json` prints of one file."""
+    source, folder = outcome.unit
+    done = outcome.value
+    if done is None:
+        return {"source": source, "status": "failed", "error": outcome.error}
+    facts = asdict(done) | {"seconds": done.seconds, "status": "skipped" if done.skipped else "done"}
     del facts["skipped"]
     if report and not done.skipped:
         facts["report"] = _write_report(done, folder, model)
     return facts
+
+
+def _finish(model: str, results: list[dict[str, Any]], *, as_json: bool) -> None:
+    """Sum up, and tell by the exit code whether all went well."""
+    if as_json:
+        print_json({"model": model, "files": results})
+    failed = [str(facts["source"]) for facts in results if facts["status"] == "failed"]
+    if failed:
+        if len(results) > 1:
+            complain(f"{len(failed)} of {len(results)} files failed: {', '.join(failed)}")
+        raise typer.Exit(EXIT_ERROR)
 
 
 def _write_report(done: SeparatedFile, folder: Path, model: str) -> Path:
@@ -115,8 +128,6 @@ def _write_report(done: SeparatedFile, folder: Path, model: str) -> Path:
 
 def _say(facts: dict[str, Any]) -> None:
     """One line for people about one file."""
-    if facts["status"] == "failed":
-        return  # said already, on stderr
     if facts["status"] == "skipped":
         typer.echo(f"{facts['source']}: skipped, its stems are there")
         return

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +23,7 @@ from soli.evaluation.journal import Journal, Record, to_json
 from soli.evaluation.protocols import Protocol
 from soli.evaluation.selection import choose_names, choose_sources, choose_tracks
 from soli.evaluation.summary import Summary, summarise
+from soli.parallel import open_engine
 from soli.zoo import write_whole
 
 FORMAT = 1
@@ -150,7 +148,7 @@ def _complete(
     missing = [(track, tuple(m for m in models if (m, track_key(track)) not in done)) for track in tracks]
     work = [(track, names) for track, names in missing if names]
     total = len(models) * len(tracks)
-    for record in _in_turn(job, work) if jobs == 1 else _in_parallel(job, work, jobs):
+    for record in _measured(job, work, jobs):
         journal.append(record)
         done[record.model, record.track] = record
         if progress is not None:
@@ -161,40 +159,16 @@ def _complete(
 Work = Sequence[tuple[Track, tuple[str, ...]]]
 
 
-def _in_turn(job: _Job, work: Work) -> Iterator[Record]:
-    runner = _Runner(job) if work else None
-    for track, names in work:
-        if runner is not None:
-            yield from runner.measure(track, names)
-
-
-def _in_parallel(job: _Job, work: Work, jobs: int) -> Iterator[Record]:
-    """Records as they come; no more processes than tracks."""
+def _measured(job: _Job, work: Work, jobs: int) -> Iterator[Record]:
+    """Records as they come; no more processes than tracks, and a single one is this one."""
     if not work:
         return
     jobs = min(jobs, len(work))
-    threads = max(1, torch.get_num_threads() // jobs)
-    pool = ProcessPoolExecutor(
-        jobs, multiprocessing.get_context("spawn"), initializer=torch.set_num_threads, initargs=(threads,)
-    )
-    try:
-        for future in as_completed([pool.submit(_measure, job, track, names) for track, names in work]):
-            yield from future.result()
-    except BrokenProcessPool as error:
-        raise SoliError("a worker process died, perhaps for want of memory; run again with fewer jobs") from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _measure(job: _Job, track: Track, names: tuple[str, ...]) -> list[Record]:
-    """What a worker does for one track."""
-    return list(_loaded(job).measure(track, names))
-
-
-@lru_cache(maxsize=1)
-def _loaded(job: _Job) -> _Runner:
-    """A worker's models, loaded once."""
-    return _Runner(job)
+    with open_engine(n_workers=jobs if jobs > 1 else 0) as engine:
+        for outcome in engine.map(partial(_Runner, job), _Runner.measure, work):
+            track, names = outcome.unit
+            failed = (Record(model=name, track=track_key(track), error=outcome.error or "") for name in names)
+            yield from failed if outcome.value is None else outcome.value
 
 
 class _Runner:
@@ -204,15 +178,14 @@ class _Runner:
         self._job = job
         self._estimators = {label: find_estimator(name, job.device) for label, name in job.models}
 
-    def measure(self, track: Track, names: Sequence[str]) -> Iterator[Record]:
+    def measure(self, unit: tuple[Track, tuple[str, ...]]) -> list[Record]:
         """A record per model; the track is decoded once."""
+        track, names = unit
         try:
             example = read_example(track, self._job.sources, self._job.protocol)
         except Exception as error:  # whatever is wrong with a track, the others go on
-            yield from (Record(model=name, track=track_key(track), error=_one_line(error)) for name in names)
-            return
-        for name in names:
-            yield self._measure_one(name, self._estimators[name], example)
+            return [Record(model=name, track=track_key(track), error=_one_line(error)) for name in names]
+        return [self._measure_one(name, self._estimators[name], example) for name in names]
 
     def _measure_one(self, name: str, estimator: Estimator, example: Example) -> Record:
         protocol = self._job.protocol
