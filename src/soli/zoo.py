@@ -31,8 +31,14 @@ SYSTEMS: Mapping[tuple[str, str], str] = {
     ("classcond", "modern"): "soli.systems.classcond.separator:ClassCond",
     ("classcond", "paper"): "soli.systems.classcond.paper:ClassCondPaper",
     ("mask_inference", "paper"): "soli.baselines.mask_inference:MaskInference",
+    ("rqvae", "modern"): "soli.systems.rqvae.separator:RQVAE",
+    ("rqvae", "paper"): "soli.systems.rqvae.paper:RQVAEPaper",
     ("hpss", "classical"): "soli.baselines.hpss:HPSS",
     ("repet", "classical"): "soli.baselines.repet:Repet",
+    ("nmf", "classical"): "soli.baselines.nmf:NMF",
+    ("open_unmix", "paper"): "soli.baselines.open_unmix:OpenUnmix",
+    ("wave_unet", "paper"): "soli.baselines.wave_unet:WaveUNet",
+    ("conv_tasnet", "paper"): "soli.baselines.conv_tasnet:ConvTasNet",
 }
 """(system, preset) -> where its class is; the class has `__init__(self, config)` and a `Config` dataclass."""
 

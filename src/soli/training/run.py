@@ -26,6 +26,11 @@ TASKS = {
     ("classcond", "modern"): "soli.systems.classcond.training:ClassCondTask",
     ("classcond", "paper"): "soli.systems.classcond.paper_training:PaperTask",
     ("mask_inference", "paper"): "soli.baselines.mask_inference_training:MaskInferenceTask",
+    ("open_unmix", "paper"): "soli.baselines.open_unmix_training:OpenUnmixTask",
+    ("wave_unet", "paper"): "soli.baselines.waveform_training:WaveformTask",
+    ("conv_tasnet", "paper"): "soli.baselines.waveform_training:WaveformTask",
+    ("rqvae", "modern"): "soli.systems.rqvae.training:RQVAETask",
+    ("rqvae", "paper"): "soli.systems.rqvae.paper_training:RQVAEPaperTask",
 }
 """(system, preset) -> the class of its training task."""
 

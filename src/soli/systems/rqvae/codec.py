@@ -1,0 +1,80 @@
+"""What both presets are: separators of mono signals that also turn a mixture into codes, and codes into stems."""
+
+from __future__ import annotations
+
+import abc
+
+import torch
+from torch import Tensor
+
+from soli.errors import SoliError
+from soli.separator import Separator, check_waveform
+from soli.streaming import stream
+
+
+class CodecSeparator(Separator):
+    """Separates each channel on its own; encodes a mixture and decodes codes.
+
+    A subclass implements `_separate_mono`, `_encode_mono` and `_decode_mono`.
+    """
+
+    @abc.abstractmethod
+    def _separate_mono(self, mixture: Tensor) -> Tensor:
+        """`[B T]` -> `[B S T]`."""
+
+    @abc.abstractmethod
+    def _encode_mono(self, mixture: Tensor) -> Tensor:
+        """`[B T]` -> codes `[B S K N]`, with S = 1 where one sequence stands for all sources."""
+
+    @abc.abstractmethod
+    def _decode_mono(self, codes: Tensor) -> Tensor:
+        """Codes `[B S K' N]` of the first levels -> `[B S T]`."""
+
+    @torch.inference_mode()
+    def _separate(self, mixture: Tensor) -> Tensor:
+        """`[B C T]` -> `[B S C T]`; what is longer than a segment is cut into segments, as when a file is streamed."""
+        batch, n_channels, n_samples = mixture.shape
+        if n_samples > round(self.segment_seconds * self.sample_rate):
+            return torch.stack([self._in_segments(item.float()) for item in mixture])
+        stems = self._separate_mono(mixture.float().reshape(-1, n_samples))
+        return stems.view(batch, n_channels, -1, n_samples).transpose(1, 2)
+
+    def _in_segments(self, mixture: Tensor) -> Tensor:
+        """`[C T]` -> `[S C T]`."""
+        return torch.cat([piece.stems for piece in stream(self, [mixture], self.sample_rate)], dim=-1)
+
+    @torch.inference_mode()
+    def encode(self, mixture: Tensor, sample_rate: int) -> Tensor:
+        """Turn a mixture into codes.
+
+        Args:
+            mixture: `[C T]`, or `[B C T]` for a batch; its channels are mixed down to one.
+            sample_rate: in Hz.
+
+        Returns:
+            `[B S K N]`: source, codebook, frame; S is 1 where one sequence stands for all sources.
+
+        Raises:
+            SoliError: for a wrong rate or shape, or a model without codebooks.
+        """
+        check_waveform(mixture, sample_rate, self.sample_rate)
+        batch = mixture if mixture.ndim == 3 else mixture[None]
+        return self._encode_mono(batch.float().mean(dim=1))
+
+    @torch.inference_mode()
+    def decode(self, codes: Tensor, n_samples: int | None = None) -> Tensor:
+        """Turn codes into stems; nothing else of the mixture is needed.
+
+        Args:
+            codes: `[B S K' N]` as `encode` returns them, all levels or the first few.
+            n_samples: length of the mixture; by default that of all frames.
+
+        Returns:
+            `[B S C T]` with one channel.
+
+        Raises:
+            SoliError: for codes this model does not have.
+        """
+        if codes.ndim != 4 or 0 in codes.shape or codes.is_floating_point():
+            raise SoliError(f"codes {list(codes.shape)} of {codes.dtype}; allowed: integers [B S K N]")
+        return self._decode_mono(codes)[:, :, None, :n_samples]
