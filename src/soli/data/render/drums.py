@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,12 @@ class DrumPreset:
 
 
 def render_drums(
-    notes: Sequence[TimedNote], source: DrumPreset | Kit, *, sample_rate: int, n_samples: int
+    notes: Sequence[TimedNote],
+    source: DrumPreset | Kit,
+    *,
+    sample_rate: int,
+    n_samples: int,
+    play: Callable[..., np.ndarray] = synthesise,
 ) -> dict[str, np.ndarray]:
     """Play a drum part, each piece of the kit by itself.
 
@@ -36,6 +41,7 @@ def render_drums(
         source: the kit.
         sample_rate: in Hz.
         n_samples: length of the result.
+        play: plays presets, with the arguments of `synthesise`.
 
     Returns:
         Piece -> float32 `[2, n_samples]` in the order of `PIECES`, for pieces with notes. A sampled kit may lack some,
@@ -50,7 +56,7 @@ def render_drums(
     for note in notes:
         parts.setdefault(piece_of(note.pitch), []).append(note)
     return {
-        piece: synthesise(
+        piece: play(
             parts[piece],
             source.font,
             bank=DRUM_BANK,

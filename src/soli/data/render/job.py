@@ -232,6 +232,7 @@ def _render_song(job: Job, song: PlannedSong) -> float:
             humanise=recipe.humanise if song.midi else 0.0,  # what is composed is played by hands already
             keep_program=recipe.keep_program,
             effects=recipe.effects,
+            synthesizer=recipe.synthesizer,
         ),
         seed=song.seed,
         start_seconds=song.start_seconds,

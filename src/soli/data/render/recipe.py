@@ -67,6 +67,7 @@ class Recipe:
         keep_program: see `RenderConfig`.
         humanise: of songs from MIDI files; see `RenderConfig`.
         effects: see `RenderConfig`.
+        synthesizer: see `RenderConfig`.
         splits: name, which is that of its folder -> split. "train", "validation" and "test" may have an ending.
         subsets: name -> split -> how many of its first songs; parts of the dataset that can be built alone.
     """
@@ -80,6 +81,7 @@ class Recipe:
     keep_program: float = 0.5
     humanise: float = 0.0
     effects: float = 1.0
+    synthesizer: Literal["soli", "fluidsynth"] = "soli"
     splits: dict[str, Split] = field(default_factory=lambda: {"train": Split(hours=1.0)})
     subsets: dict[str, dict[str, int]] = field(default_factory=dict)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from soli.data.compose.score import Part, Tempo, stream
 from soli.data.render.chains import apply_chain, draw_chain
 from soli.data.render.drums import DrumPreset, render_drums
+from soli.data.render.fluid import synthesise_with_fluidsynth
 from soli.data.render.kits import Kit
 from soli.data.render.mix import draw_level, draw_pan, level_gain, master_gain, pan_gains, summed
 from soli.data.render.notes import TimedNote, humanised, timed, within
@@ -34,6 +35,7 @@ class RenderConfig:
         humanise: how far timing and velocities are moved; 0 leaves them, 1 is 8 ms and 8 of 127 in standard deviation.
         keep_program: how likely a part keeps its own program; else one of its class is drawn.
         effects: how likely each effect is, times what is usual for the class; 0 is none, 1 as usual.
+        synthesizer: of SoundFonts, `"soli"` or, where it is installed, `"fluidsynth"`.
     """
 
     sample_rate: int = 44100
@@ -41,6 +43,7 @@ class RenderConfig:
     humanise: float = 0.0
     keep_program: float = 0.5
     effects: float = 1.0
+    synthesizer: Literal["soli", "fluidsynth"] = "soli"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -208,11 +211,12 @@ def _play(
         "program": sound.program,
         "preset": sound.name,
     }
+    play = synthesise_with_fluidsynth if config.synthesizer == "fluidsynth" else synthesise
     if plan.part.is_drum and drum_pieces:
         preset = DrumPreset(sound.font, sound.program)
-        pieces = render_drums(plan.notes, preset, sample_rate=rate, n_samples=n_samples)
+        pieces = render_drums(plan.notes, preset, sample_rate=rate, n_samples=n_samples, play=play)
         return {name: _channels(audio, n_channels) for name, audio in pieces.items()}, recipe
-    audio = synthesise(
+    audio = play(
         plan.notes,
         sound.font,
         bank=sound.bank,
