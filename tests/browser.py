@@ -32,7 +32,8 @@ EAR = """
         merger = new ChannelMergerNode(this.context, { numberOfInputs: INPUTS });
         const ear = this.context.createScriptProcessor(4096, INPUTS, 1);
         ear.onaudioprocess = (event) => {
-          window.blocks.push(Array.from({ length: INPUTS }, (_, i) => event.inputBuffer.getChannelData(i).slice()));
+          const block = Array.from({ length: INPUTS }, (_, i) => event.inputBuffer.getChannelData(i).slice());
+          if (block.some((track) => track.some((sample) => sample))) window.blocks.push(block); // a late one is empty
           if (window.blocks.length > 8) window.blocks.shift();
         };
         window.ear = ear; // or it is collected as garbage

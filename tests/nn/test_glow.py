@@ -174,10 +174,10 @@ def test_training_raises_the_likelihood_of_what_it_sees_and_not_of_noise() -> No
     """Correlated channels: a flow must come closer to their entropy than independent normals can."""
     generator = torch.Generator().manual_seed(3)
     mixing = torch.eye(6) + 0.9 * torch.randn(6, 6, generator=generator)
-    seen = mixing @ torch.randn(64, 6, 8, generator=generator)
     flow = small(dropout=0.0).train()
     optimizer = torch.optim.Adam(flow.parameters(), lr=1e-2)
     for _ in range(80):
+        seen = mixing @ torch.randn(64, 6, 8, generator=generator)  # always new: there is nothing to learn by heart
         optimizer.zero_grad()
         loss = -log_likelihood(*flow(seen)).mean() / 48
         loss.backward()
