@@ -81,3 +81,16 @@ def test_stems_appear_together_or_not_at_all(tmp_path, monkeypatch):
         work()
     assert len(commits) == 2
     assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_that_another_process_makes_at_the_same_moment_is_used(tmp_path, monkeypatch):
+    mkdir = type(tmp_path).mkdir
+
+    def late(path, *arguments, **options):
+        mkdir(path, *arguments, **options)
+        raise FileExistsError(17, "File exists", str(path))
+
+    monkeypatch.setattr(type(tmp_path), "mkdir", late)
+    with StemSet({"a": tmp_path / "in" / "a.wav"}, tmp_path / "in" / "residual.wav", 44100, 1, "PCM_16") as files:
+        files.write(torch.zeros(1, 10), torch.zeros(1, 1, 10))
+    assert (tmp_path / "in" / "a.wav").is_file()

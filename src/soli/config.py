@@ -85,6 +85,22 @@ def load_toml(path: str | Path, overrides: Iterable[str] = ()) -> dict[str, Any]
         raise SoliError(f"{path}: cannot read this recipe ({error.strerror or error})") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SoliError(f"{path}: not a TOML recipe ({error})") from error
+    return overridden(recipe, overrides)
+
+
+def overridden(recipe: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """Apply `key=value` overrides.
+
+    Args:
+        recipe: nested dictionaries; changed in place.
+        overrides: as for `load_toml`.
+
+    Returns:
+        The same recipe.
+
+    Raises:
+        SoliError: for an override without `=`.
+    """
     for override in overrides:
         _override(recipe, override)
     return recipe

@@ -91,7 +91,7 @@ def test_a_subset_is_rendered_alone(run: Run) -> None:
         (("--voices", "none"), "folder of voices 'none' is not there"),
         (("--engine", "cloud"), "engine 'cloud' does not exist; allowed: local, ray"),
         (("--workers", "-1"), "workers=-1; allowed"),
-        (("--set", "seed=1"), "--set seed=1; allowed: with a recipe only"),
+        (("--set", "seeds=1"), "unknown key 'seeds'; known: seed, layout"),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_nothing(run: Run, arguments: tuple[str, ...], message: str) -> None:

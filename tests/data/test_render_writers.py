@@ -13,6 +13,7 @@ from soli.data.compose.score import Tempo
 from soli.data.layouts import open_dataset
 from soli.data.render.musdb_writer import write_musdb
 from soli.data.render.notes import TimedNote
+from soli.data.render.pieces import PIECES, overheads
 from soli.data.render.played_midi import PlayedPart, played_midi
 from soli.data.render.slakh_writer import write_slakh
 from soli.data.render.song import RenderedSong, RenderedStem
@@ -47,7 +48,11 @@ def noise(seed: int, n_channels: int, scale: float = 0.05) -> np.ndarray:
 def rendered(n_channels: int = 1, *, pieces: bool = False, scale: float = 0.05) -> RenderedSong:
     stems = []
     for seed, (name, (instrument, program)) in enumerate(PARTS.items()):
-        split = {f"piece{i}": noise(100 + i, n_channels, scale / 4) for i in range(5)} if name == "S00" else {}
+        split = (
+            {piece: noise(100 + i, n_channels, scale / 4) for i, piece in enumerate(PIECES[:5])}
+            if name == "S00"
+            else {}
+        )
         audio = (
             sum(split.values(), np.zeros((n_channels, LENGTH), np.float32)) if split else noise(seed, n_channels, scale)
         )
@@ -105,6 +110,13 @@ def test_files_hold_the_signals_times_one_gain(tmp_path: Path, scale: float) -> 
     for stem in song.stems:
         stored = integers(folder / "stems" / f"{stem.name}.flac") / 32768
         assert np.abs(stored - gain * stem.audio).max() < 0.51 / 32768 + 1e-7
+
+
+def test_overheads_are_written_beside_the_pieces(tmp_path: Path) -> None:
+    song = rendered(2, pieces=True)
+    folder = write(tmp_path, song)
+    stored = integers(folder / "overheads" / "S00.flac") / 32768
+    assert np.abs(stored - overheads(song.stems[0].pieces, RATE)).max() < 0.51 / 32768 + 1e-7
 
 
 def test_stems_that_cancel_are_not_clipped(tmp_path: Path) -> None:

@@ -180,7 +180,7 @@ class _SoundFileSource:
         # be given to the MP3 decoder, which writes to stderr by itself when it is not.
         self._handle = open(path, "rb")  # noqa: SIM115 (closed by `close`)
         try:
-            self._file = soundfile.SoundFile(self._handle)
+            self._file = soundfile.SoundFile(self._handle.fileno(), closefd=False)
         except soundfile.LibsndfileError:
             self._handle.close()
             raise

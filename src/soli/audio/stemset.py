@@ -206,5 +206,7 @@ def _make_folder(folder: Path, made: list[Path]) -> None:
         try:
             missing.mkdir()
         except OSError as error:
+            if missing.is_dir():  # another process was quicker
+                continue
             raise SoliError(f"{missing}: this folder cannot be made: {error.strerror}") from error
         made.append(missing)

@@ -60,13 +60,11 @@ def render(
     from soli.parallel import open_engine
 
     if recipe is None:
-        chosen = _plain_recipe(layout, midi, soundfont or [], kit or [], voices or [])
+        chosen = _plain_recipe(layout, midi, soundfont or [], kit or [], voices or [], overrides or [])
     else:
         stated = {"--layout": layout, "--soundfont": soundfont, "--kit": kit, "--voices": voices}
         _refuse_stated(recipe, [option for option, value in stated.items() if value])
         chosen = _load(recipe, overrides or [], midi)
-    if recipe is None and overrides:
-        raise SoliError(f"--set {overrides[0]}; allowed: with a recipe only")
     chosen = _adjusted(chosen, hours, seed)
     with _bar() as progress, open_engine(engine, n_workers=_n_workers(workers), address=address) as crew:
         summary = render_dataset(
@@ -78,10 +76,15 @@ def render(
 
 
 def _plain_recipe(
-    layout: str | None, midi: Path | None, soundfonts: list[str], kits: list[str], voices: list[str]
+    layout: str | None,
+    midi: Path | None,
+    soundfonts: list[str],
+    kits: list[str],
+    voices: list[str],
+    overrides: list[str],
 ) -> Recipe:
     """One split, as the options say."""
-    from soli.config import from_dict
+    from soli.config import from_dict, overridden
     from soli.data.render.recipe import EMBEDDED, Recipe, check_recipe
 
     split = {
@@ -93,9 +96,8 @@ def _plain_recipe(
         "voices": voices,
     }
     chosen = layout or "slakh"
-    recipe = from_dict(
-        Recipe, {"layout": chosen, "n_channels": 1 if chosen == "slakh" else 2, "splits": {"train": split}}
-    )
+    stated = {"layout": chosen, "n_channels": 1 if chosen == "slakh" else 2, "splits": {"train": split}}
+    recipe = from_dict(Recipe, overridden(stated, overrides))
     check_recipe(recipe)
     return recipe
 

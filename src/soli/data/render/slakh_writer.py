@@ -2,6 +2,7 @@
 
     metadata.yaml  all_src.mid  MIDI/S00.mid  mix.flac  stems/S00.flac
     pieces/S03_kick.flac   the pieces of the drum kit S03, which sum to its stem
+    overheads/S03.flac     what a pair of microphones above that kit would hear; no part of any sum
     submixes/bass.flac     the sum of all stems of a class: bass, drums, guitar, piano
 
 All files are of 16 bits, one length and one rate, and all sums are exact: the mixture is the sum of the stems sample by
@@ -23,6 +24,7 @@ from soli.data.compose.score import Tempo
 from soli.data.render.families import DRUMS, FOUR, family
 from soli.data.render.mix import MIX_LUFS, PEAK_DBFS
 from soli.data.render.pcm import add, fitting_gain, quantise, quantise_together, write_pcm
+from soli.data.render.pieces import overheads
 from soli.data.render.played_midi import PlayedPart, played_midi
 from soli.data.render.song import RenderedSong, RenderedStem
 from soli.errors import SoliError
@@ -71,6 +73,8 @@ def _signals(song: RenderedSong, *, submixes: bool) -> Iterator[np.ndarray]:
     yield song.mixture
     for stem in song.stems:
         yield from (stem.audio, *stem.pieces.values())
+        if stem.pieces:
+            yield overheads(stem.pieces, song.sample_rate)
     for members in _classes(song).values() if submixes else ():
         yield sum((stem.audio for stem in members), np.zeros_like(song.stems[0].audio))
 
@@ -84,6 +88,7 @@ def _files(song: RenderedSong, gain: float, *, submixes: bool) -> dict[str, np.n
             pieces = quantise_together(np.stack(list(stem.pieces.values())), gain)
             files |= {f"pieces/{stem.name}_{name}.flac": its for name, its in zip(stem.pieces, pieces, strict=True)}
             stems[stem.name] = add(pieces, stem.audio)
+            files[f"overheads/{stem.name}.flac"] = quantise(overheads(stem.pieces, song.sample_rate), gain)
         else:
             stems[stem.name] = quantise(stem.audio, gain)
         files[f"stems/{stem.name}.flac"] = stems[stem.name]
