@@ -60,8 +60,8 @@ def bss_eval(
     taps, and they could imitate anything.
 
     Precision: references with empty bands (decoded from AAC or MP3 and left in floating point) leave the filters to
-    the last digits, here as in museval, and SAR and ISR are good to a few thousandths of a dB; rounded to 16 bits, to
-    a millionth.
+    the last digits, here as in museval, and SIR, SAR and ISR are good to a few thousandths of a dB; rounded to 16
+    bits, to a millionth.
 
     Args:
         references: `[S C T]`.
