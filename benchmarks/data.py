@@ -55,7 +55,7 @@ Stage = Callable[[int], object]
 
 def main(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(1)
-    load = os.getloadavg()[1]
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         caches = open_caches(arguments.cache) if arguments.cache else [made(Path(folder))]
         sources = tuple(name for name in CLASSES if any(stem.label == name for cache in caches for stem in cache.stems))

@@ -30,6 +30,13 @@ def test_frames_equal_museval_with_silent_ones(museval, stereo, mode, window, ho
     assert not silent.all()
 
 
+def solve_one_by_one(matrices: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """Batches of large systems fail in torch 2.13 once its number of threads has been set."""
+    if matrices.ndim == 2:
+        return torch.linalg.solve(matrices, values)
+    return torch.stack([solve_one_by_one(*pair) for pair in zip(matrices, values, strict=True)])
+
+
 @pytest.mark.filterwarnings("ignore:mir_eval.separation:FutureWarning")
 def test_whole_images_equal_mir_eval(stereo):
     arrays = (x.transpose(1, 2).numpy() for x in stereo)
@@ -39,13 +46,14 @@ def test_whole_images_equal_mir_eval(stereo):
 
 
 @pytest.mark.filterwarnings("ignore:mir_eval.separation:FutureWarning")
-def test_whole_sources_equal_mir_eval_and_fast_bss_eval(mono):
+def test_whole_sources_equal_mir_eval_and_fast_bss_eval(mono, monkeypatch):
     found = bss_eval(*mono, mode="sources", window=None)
     assert found.isr.isnan().all()
     ours = torch.stack([found.sdr, found.sir, found.sar])[..., 0]
     references, estimates = (x[:, 0] for x in mono)
     expected = mir_eval.separation.bss_eval_sources(references.numpy(), estimates.numpy(), compute_permutation=False)
     torch.testing.assert_close(ours, torch.from_numpy(np.stack(expected[:3])), **CLOSE)
+    monkeypatch.setattr("fast_bss_eval.torch.metrics.solve", solve_one_by_one)
     expected = fast_bss_eval.bss_eval_sources(references, estimates, compute_permutation=False)
     torch.testing.assert_close(ours, torch.stack(expected), **CLOSE)
 
