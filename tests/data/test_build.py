@@ -251,6 +251,21 @@ def test_midi_songs_become_tracks(tmp_path: Path, soundfont: Path) -> None:
     assert "broken.mid: not a readable MIDI file" in said[0]
 
 
+def test_midi_is_rendered_at_the_rate_of_the_cache(tmp_path: Path, soundfont: Path) -> None:
+    write_midi(tmp_path / "in" / "song.mid")
+    data = DataSource(
+        collection="set", kind="midi", path=str(tmp_path / "in"), soundfonts=(str(soundfont),), seconds=4.0, n_songs=1
+    )
+    found = {}
+    for rate in (44100, 22050):
+        (cache,) = open_caches(tmp_path / "cache", (data,), print, sample_rate=rate, n_channels=1)
+        (stem,) = [stem for stem in cache.stems if stem.label == "bass"]
+        assert stem.n_samples == 4 * rate
+        spectrum = np.abs(np.fft.rfft(cache.read(stem, 0, 4 * rate)[0]))
+        found[rate] = spectrum.argmax() / 4  # Hz
+    assert found[22050] == pytest.approx(found[44100], abs=0.5)
+
+
 def test_missing_soundfonts_and_songs_are_named(tmp_path: Path, soundfont: Path) -> None:
     write_midi(tmp_path / "in" / "song.mid")
     for path, fonts, named in (

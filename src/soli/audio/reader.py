@@ -196,21 +196,15 @@ class _SoundFileSource:
         total = self._file.frames
         # Seeking in MP3 and Vorbis gives wrong samples for the first frame: there, decode what lies before and drop it.
         position = min(start, total) if self.subtype in BIT_DEPTHS else 0
-        seek_to: int | None = position
-        while True:
-            try:
-                if seek_to is not None:  # reads the first block of a FLAC file, which may be damaged
-                    self._file.seek(seek_to)
-                    seek_to = None
-                chunk = self._file.read(_CHUNK, dtype="float32", always_2d=True)
-            except soundfile.LibsndfileError as error:
-                raise _damaged(self._path, position / self.sample_rate, error.error_string) from error
-            if not len(chunk):
-                break
-            fresh = chunk[max(0, start - position) :]
-            position += len(chunk)
-            if len(fresh):
-                yield fresh
+        try:
+            self._file.seek(position)  # reads the first block of a FLAC file, which may be damaged
+            while len(chunk := self._file.read(_CHUNK, dtype="float32", always_2d=True)):
+                fresh = chunk[max(0, start - position) :]
+                position += len(chunk)
+                if len(fresh):
+                    yield fresh
+        except soundfile.LibsndfileError as error:
+            raise _damaged(self._path, position / self.sample_rate, error.error_string) from error
         if position < total:
             raise _damaged(self._path, position / self.sample_rate, f"{total / self.sample_rate:.3f} s were announced")
 

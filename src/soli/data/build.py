@@ -243,7 +243,7 @@ def add_midi(
             parts, tempos = read_midi(path)
             start = rng.uniform(0.0, max(last_seconds(parts, tempos) - seconds, 0.0))
             font = open_soundfont(rng.choice(soundfonts))
-            stems = render_classes(parts, tempos, font, start=start, seconds=seconds)
+            stems = render_classes(parts, tempos, font, start=start, seconds=seconds, sample_rate=writer.sample_rate)
         except SoliError as error:
             report(str(error))
             continue
