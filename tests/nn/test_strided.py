@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from soli.nn.strided import RecurrentLatents, StridedDecoder, StridedEncoder
+from soli.nn.strided import PReLU, RecurrentLatents, StridedDecoder, StridedEncoder
 
 
 def pair(strides: tuple[int, ...], n_outputs: int = 4) -> tuple[StridedEncoder, StridedDecoder]:
@@ -67,3 +67,13 @@ def test_recurrent_latents_hear_both_sides() -> None:
     latents = torch.randn(1, 8, 12, requires_grad=True)
     touched = reach(layer(latents)[0, :, 5].sum(), latents)
     assert (int(touched.min()), int(touched.max())) == (0, 11)
+
+
+def test_prelu_is_that_of_torch() -> None:
+    ours, theirs = PReLU(init=0.1), nn.PReLU(init=0.1)
+    found = []
+    for module in (ours, theirs):
+        x = torch.linspace(-2, 2, 40, requires_grad=True)
+        module(x).square().sum().backward()
+        found.append((x.grad, module.weight.grad))
+    torch.testing.assert_close(found[0], found[1])

@@ -8,7 +8,15 @@ import scipy.signal
 import torch
 
 from soli.dsp.mel import mel_filterbank
-from soli.systems.rqvae.losses import MelDistance, magnitude_distance, magnitudes, thresholded_snr
+from soli.evaluation.metrics import si_sdr
+from soli.systems.rqvae.losses import (
+    MelDistance,
+    magnitude_distance,
+    magnitudes,
+    scale_invariant_error,
+    separation_error,
+    thresholded_snr,
+)
 
 RATE = 22050
 
@@ -64,40 +72,74 @@ def test_the_mel_distance_bears_silence() -> None:
 
 
 def test_the_snr_of_an_active_source_is_relative_to_itself() -> None:
-    stems = torch.stack((noise(1, 4000)[0], 0.1 * noise(4000, seed=1)))[None]
-    error = 0.1 * stems.square().mean(dim=-1, keepdim=True).sqrt() * noise(1, 2, 4000, seed=2)
-    loss = float(thresholded_snr(stems, stems + error, floor_db=-80.0, n_samples=4000))
-    assert loss == pytest.approx(-20.0, abs=0.3)
+    stems = torch.stack((noise(4000), 0.1 * noise(4000, seed=1)))[None, :, None]
+    error = 0.1 * stems.square().mean(dim=-1, keepdim=True).sqrt() * noise(1, 2, 1, 4000, seed=2)
+    assert float(thresholded_snr(stems, stems + error, 1e-8)) == pytest.approx(-20.0, abs=0.3)
 
 
 def test_a_silent_source_is_measured_against_the_mixture() -> None:
-    stems = torch.stack((noise(4000), torch.zeros(4000)))[None]
-    leak = torch.stack((torch.zeros(4000), 0.01 * noise(4000, seed=1)))[None]
-    exact = float(thresholded_snr(stems, stems, floor_db=-40.0, n_samples=4000))
-    leaking = float(thresholded_snr(stems, stems + leak, floor_db=-40.0, n_samples=4000))
+    stems = torch.stack((noise(4000), torch.zeros(4000)))[None, :, None]
+    leak = torch.stack((torch.zeros(4000), 0.01 * noise(4000, seed=1)))[None, :, None]
+    exact = float(thresholded_snr(stems, stems, 1e-4))
+    leaking = float(thresholded_snr(stems, stems + leak, 1e-4))
     assert exact == pytest.approx(-40.0, abs=1e-3)
     assert leaking == pytest.approx((-40.0 - 10.0) / 2, abs=0.5)  # -40 dB of the mixture, whose thousandth is -30 dB
+
+
+def test_the_scale_invariant_error_is_minus_the_si_sdr() -> None:
+    stems = torch.stack((noise(4000), 0.1 * noise(4000, seed=1)))[None, :, None]
+    estimates = 0.003 * (stems + 0.3 * noise(1, 2, 1, 4000, seed=2) * stems.std(dim=-1, keepdim=True))
+    found = float(scale_invariant_error(stems, estimates, 1e-8))
+    assert found == pytest.approx(-float(si_sdr(stems[0, :, 0], estimates[0, :, 0]).mean()), abs=0.05)
+
+
+def test_the_scale_invariant_error_is_bounded_and_leaves_silent_sources_out() -> None:
+    stems = torch.stack((noise(4000), torch.zeros(4000)))[None, :, None]
+    estimates = torch.stack((noise(4000), noise(4000, seed=1)))[None, :, None]
+    assert float(scale_invariant_error(stems, estimates, 1e-3)) == pytest.approx(-30.0, abs=0.01)
+    stranger = estimates.flip(1)
+    stranger = stranger - stems * (stranger * stems).sum() / stems.square().sum()
+    assert float(scale_invariant_error(stems, stranger, 1e-3)) == pytest.approx(20.0, abs=0.01)
+
+
+def test_a_small_estimate_of_the_wrong_shape_is_no_place_to_rest() -> None:
+    """Gains of a mask near zero, as a softmax that has given up on a source: only the shape tells what to do."""
+    stems = torch.stack((noise(4000), 0.05 * noise(4000, seed=1)))[None, :, None]
+    logit = torch.full((2, 1, 1), -9.0, requires_grad=True)
+    slopes = []
+    for error in (thresholded_snr, scale_invariant_error):
+        estimates = (logit[0].exp() * stems[:, 0] + logit[1].exp() * stems[:, 1])[:, None]  # of the quiet source
+        loss = error(stems[:, 1:].expand_as(estimates), estimates, 1e-3)
+        (slope,) = torch.autograd.grad(loss, logit)
+        slopes.append(float(slope.abs().max()))
+    assert slopes[0] < 0.05
+    assert slopes[1] > 1.0
 
 
 def test_pieces_count_alike_whatever_their_level() -> None:
     loud, quiet = noise(1, 1, 1000), 0.01 * noise(1, 1, 1000, seed=1)
     stems = torch.cat((loud, quiet), dim=-1)
-    estimates = torch.cat((0.9 * loud, 0.5 * quiet), dim=-1)
-    found = float(thresholded_snr(stems, estimates, floor_db=-80.0, n_samples=1000))
-    assert found == pytest.approx((20 * math.log10(0.1) + 20 * math.log10(0.5)) / 2, abs=0.01)
-    whole = float(thresholded_snr(stems, estimates, floor_db=-80.0, n_samples=5000))
-    assert whole == pytest.approx(20 * math.log10(0.1), abs=0.05)
+    estimates = torch.cat((0.9 * loud + 0.1 * noise(1, 1, 1000, seed=2), 0.5 * quiet), dim=-1)
+    first, second = (
+        separation_error(stems[..., part], estimates[..., part], floor_db=-80.0, n_samples=1000)
+        for part in (slice(0, 1000), slice(1000, 2000))
+    )
+    found = separation_error(stems, estimates, floor_db=-80.0, n_samples=1000)
+    assert float(found) == pytest.approx(float(first + second) / 2, abs=1e-3)
+    whole = separation_error(stems, estimates, floor_db=-80.0, n_samples=5000)
+    assert float(whole) == pytest.approx(float(first), abs=0.05)
 
 
 def test_the_gradient_fades_below_the_floor() -> None:
-    stems = noise(1, 1, 1000)
-    slopes = []
-    for error in (0.1, 0.001):
-        estimates = (stems + error * noise(1, 1, 1000, seed=1)).requires_grad_()
-        thresholded_snr(stems, estimates, floor_db=-30.0, n_samples=1000).backward()
-        assert estimates.grad is not None
-        slopes.append(error * float(estimates.grad.norm()))  # per relative change of the error
-    assert slopes[1] < 0.01 * slopes[0]
+    stems = noise(1, 1, 1, 1000)
+    for loss in (thresholded_snr, scale_invariant_error):
+        slopes = []
+        for error in (0.1, 0.001):
+            estimates = (stems + error * noise(1, 1, 1, 1000, seed=1)).requires_grad_()
+            loss(stems, estimates, 1e-3).backward()
+            assert estimates.grad is not None
+            slopes.append(error * float(estimates.grad.norm()))  # per relative change of the error
+        assert slopes[1] < 0.01 * slopes[0]
 
 
 def test_magnitude_distance_ignores_signs_and_measures_gains() -> None:
@@ -105,3 +147,9 @@ def test_magnitude_distance_ignores_signs_and_measures_gains() -> None:
     assert float(magnitude_distance(stems, -stems, (256, 1024))) == pytest.approx(0.0, abs=1e-6)
     assert float(magnitude_distance(stems, 0.25 * stems, (256, 1024))) == pytest.approx(0.5, rel=0.01)
     assert float(magnitude_distance(stems, 0 * stems, (256, 1024))) == pytest.approx(1.0, rel=0.01)
+
+
+def test_magnitudes_of_a_quiet_source_count_as_those_of_a_loud_one() -> None:
+    stems = noise(1, 2, 6000) * torch.tensor([1.0, 0.03])[:, None]
+    silenced = [float(magnitude_distance(stems, stems * torch.eye(2)[k][:, None], (256,))) for k in range(2)]
+    assert silenced == pytest.approx([0.5, 0.5], rel=0.03)

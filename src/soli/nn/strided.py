@@ -14,6 +14,14 @@ from torch import Tensor, nn
 from soli.nn.recurrent import RecurrentStack, linear_head
 
 
+class PReLU(nn.PReLU):
+    """The same function as torch's, whose gradient takes nine times as long on a processor."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[...]` -> `[...]`."""
+        return torch.lerp(x.relu(), x, self.weight.to(x.dtype))
+
+
 class ResidualBlock(nn.Module):
     """Convolutions of 1, 3 and 1 taps that keep the width, added to their input.
 
@@ -28,7 +36,7 @@ class ResidualBlock(nn.Module):
             parts += [
                 nn.Conv1d(n_channels, n_channels, taps, padding=taps // 2, bias=False),
                 nn.BatchNorm1d(n_channels),
-                nn.PReLU(init=0.1),
+                PReLU(init=0.1),
             ]
         self.body, self.activation = nn.Sequential(*parts[:-1]), parts[-1]
 
@@ -51,7 +59,7 @@ class DownBlock(nn.Sequential):
         super().__init__(
             nn.BatchNorm1d(n_in),
             nn.Conv1d(n_in, n_out, stride + 2, stride, padding=1, bias=False),
-            nn.PReLU(init=0.1),
+            PReLU(init=0.1),
             nn.Dropout(dropout),
             ResidualBlock(n_out),
         )
@@ -71,7 +79,7 @@ class UpBlock(nn.Sequential):
         super().__init__(
             nn.BatchNorm1d(n_in),
             nn.ConvTranspose1d(n_in, n_out, stride + 2, stride, padding=1, bias=False),
-            nn.PReLU(init=0.1),
+            PReLU(init=0.1),
             nn.Dropout(dropout),
             ResidualBlock(n_out),
         )

@@ -48,7 +48,7 @@ class RQVAEConfig:
     n_heads: int = 6
     latent_size: int = 64
     bypass_size: int = 64
-    n_codebooks: int = 12
+    n_codebooks: int = 8
     codebook_size: int = 1024
     learning: Learning = "ema"
     level_dropout: float = 0.2

@@ -70,11 +70,12 @@ def magnitudes(waveform: Tensor, length: int, hop_length: int, *, n_fft: int | N
     return (spectrum.real.square() + spectrum.imag.square() + 1e-12).sqrt()
 
 
-def thresholded_snr(references: Tensor, estimates: Tensor, *, floor_db: float, n_samples: int) -> Tensor:
-    """Error of each source in dB, relative to the source where it sounds and to the mixture where it is silent.
+def separation_error(references: Tensor, estimates: Tensor, *, floor_db: float, n_samples: int) -> Tensor:
+    """Mean of two errors in dB, `thresholded_snr` and `scale_invariant_error`, over pieces of the clip.
 
-    The clip is cut into pieces, each of which counts alike. In a piece, 10 log10(error / level + floor): the level is
-    the source's own energy, but at least a thousandth of the mixture's.
+    The first alone has a resting place: while a source is small beside the others, the best scaling of a bad estimate
+    of it is next to nothing, and an estimate of next to nothing has no gradient. The second asks for the right shape
+    however small the estimate is.
 
     Args:
         references: `[B S T]`.
@@ -83,18 +84,65 @@ def thresholded_snr(references: Tensor, estimates: Tensor, *, floor_db: float, n
         n_samples: length of the pieces; shorter clips are one piece, and the rest of longer ones is left out.
 
     Returns:
-        Mean over pieces and sources, a scalar in dB.
+        Scalar in dB.
     """
     n_samples = min(n_samples, references.shape[-1])
     truth, guess = (x.unfold(-1, n_samples, n_samples) for x in (references, estimates))  # [B S P n]
-    mixture = truth.sum(dim=1, keepdim=True).square().mean(dim=-1)
-    level = torch.maximum(truth.square().mean(dim=-1), 1e-3 * mixture) + 1e-9
-    error = (truth - guess).square().mean(dim=-1)
-    return 10 * torch.log10(error / level + 10 ** (floor_db / 10)).mean()
+    floor = 10 ** (floor_db / 10)
+    return 0.5 * (thresholded_snr(truth, guess, floor) + scale_invariant_error(truth, guess, floor))
+
+
+def thresholded_snr(references: Tensor, estimates: Tensor, floor: float) -> Tensor:
+    """Error of each source in dB, relative to the source where it sounds and to the mixture where it is silent.
+
+    10 log10(error / level + floor): the level is the source's own energy, but at least a thousandth of the mixture's.
+
+    Args:
+        references: `[B S P T]`, P pieces that count alike.
+        estimates: the same shape.
+        floor: relative energy of an error below which nothing more is to gain.
+
+    Returns:
+        Mean over items, sources and pieces, a scalar in dB.
+    """
+    level, _ = _levels(references)
+    error = (references - estimates).square().mean(dim=-1)
+    return 10 * torch.log10(error / level + floor).mean()
+
+
+def scale_invariant_error(references: Tensor, estimates: Tensor, floor: float) -> Tensor:
+    """Minus the SI-SDR of each source, where it sounds, bounded on both sides.
+
+    With the part of the estimate that lies along the reference, t, and the rest, e:
+    10 log10((|e|^2 + floor |t|^2) / (|t|^2 + 0.01 |e|^2)), at most 20 dB.
+
+    Args:
+        references: `[B S P T]`, P pieces that count alike.
+        estimates: the same shape.
+        floor: relative energy of an error below which nothing more is to gain.
+
+    Returns:
+        Mean over those pieces of sources that are above -30 dB of the mixture, a scalar in dB.
+    """
+    _, sounding = _levels(references)
+    product = (references * estimates).mean(dim=-1)
+    along = product.square() / (references.square().mean(dim=-1) + 1e-12)
+    rest = (estimates.square().mean(dim=-1) - along).clamp(min=0)
+    error = 10 * torch.log10((rest + floor * along + 1e-12) / (along + 0.01 * rest + 1e-12))
+    return (error * sounding).sum() / sounding.sum().clamp(min=1)
+
+
+def _levels(references: Tensor) -> tuple[Tensor, Tensor]:
+    """What errors are relative to, `[B S P]`, and which sources sound."""
+    power = references.square().mean(dim=-1)
+    least = 1e-3 * references.sum(dim=1, keepdim=True).square().mean(dim=-1)
+    return torch.maximum(power, least) + 1e-9, (power > least) & (power > 1e-8)
 
 
 def magnitude_distance(references: Tensor, estimates: Tensor, windows: tuple[int, ...]) -> Tensor:
-    """Mean absolute error of square roots of magnitudes at several resolutions, relative to the references' own mean.
+    """Spectral convergence of square roots of magnitudes at several resolutions: errors relative to each source's own.
+
+    Where a source is silent, errors are relative to -30 dB of the mixture.
 
     Args:
         references: `[B S T]`.
@@ -102,10 +150,13 @@ def magnitude_distance(references: Tensor, estimates: Tensor, windows: tuple[int
         windows: window lengths in samples; frames overlap by half.
 
     Returns:
-        Scalar.
+        Mean over items, sources and resolutions.
     """
     distances = []
     for length in windows:
-        truth, guess = (magnitudes(x, length, length // 2).sqrt() for x in (references, estimates))
-        distances.append((truth - guess).abs().mean() / (truth.mean() + 1e-3))
+        truth, guess = (magnitudes(x, length, length // 2) for x in (references, estimates))
+        mixture = magnitudes(references.sum(dim=1, keepdim=True), length, length // 2)
+        level = torch.maximum(truth.mean(dim=(-2, -1)), 0.03 * mixture.mean(dim=(-2, -1))) + 1e-4
+        error = (truth.sqrt() - guess.sqrt()).square().mean(dim=(-2, -1))
+        distances.append((error / level).sqrt().mean())
     return torch.stack(distances).mean()

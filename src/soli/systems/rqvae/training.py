@@ -5,11 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from soli.dsp.frames import analyse
-from soli.losses import Task, spectral_l1
+from soli.losses import Task
 from soli.systems.rqvae import subsets
 from soli.systems.rqvae.codebook_start import CodebookStart
-from soli.systems.rqvae.losses import magnitude_distance, thresholded_snr
+from soli.systems.rqvae.losses import magnitude_distance, separation_error
 from soli.systems.rqvae.separator import RQVAE
 
 
@@ -21,10 +20,9 @@ class RQVAETask(Task[RQVAE]):
         codec_fraction: of the items of a batch whose skips are dropped; of two items or more, at least one is decoded
             with and one without skips.
         subset_probability: that an item keeps only a random subset of its stems, all of them equally likely.
-        snr_floor_db: error below which a source has nothing more to gain.
-        snr_seconds: length of the pieces on which it is measured.
-        spectral_weight: of the complex spectrogram.
-        codec_snr_weight: of the waveform error of stems decoded from codes.
+        floor_db: error below which a source has nothing more to gain.
+        piece_seconds: length of the pieces on which it is measured.
+        codec_error_weight: of the waveform error of stems decoded from codes.
         codec_magnitude_weight: of their magnitudes at several resolutions.
         codec_windows: those resolutions, in samples.
         commitment_weight: of the terms that pull the latents.
@@ -40,11 +38,10 @@ class RQVAETask(Task[RQVAE]):
         *,
         codec_fraction: float = 0.34,
         subset_probability: float = 0.15,
-        snr_floor_db: float = -30.0,
-        snr_seconds: float = 4.0,
-        spectral_weight: float = 2.0,
-        codec_snr_weight: float = 1.0,
-        codec_magnitude_weight: float = 1.0,
+        floor_db: float = -30.0,
+        piece_seconds: float = 4.0,
+        codec_error_weight: float = 0.25,
+        codec_magnitude_weight: float = 5.0,
         codec_windows: tuple[int, ...] | list[int] = (256, 1024),
         commitment_weight: float = 0.25,
         codebook_weight: float = 1.0,
@@ -55,9 +52,9 @@ class RQVAETask(Task[RQVAE]):
         super().__init__()
         self.separator = separator
         self.codec_fraction, self.subset_probability = codec_fraction, subset_probability
-        self.snr = {"floor_db": snr_floor_db, "n_samples": round(snr_seconds * separator.sample_rate)}
-        self.spectral_weight, self.codec_snr_weight = spectral_weight, codec_snr_weight
-        self.codec_magnitude_weight, self.codec_windows = codec_magnitude_weight, tuple(codec_windows)
+        self.error = {"floor_db": floor_db, "n_samples": round(piece_seconds * separator.sample_rate)}
+        self.codec_error_weight, self.codec_magnitude_weight = codec_error_weight, codec_magnitude_weight
+        self.codec_windows = tuple(codec_windows)
         self.weights = {"commitment": commitment_weight, "codebook": codebook_weight}
         self.start = CodebookStart(
             separator.network.quantizer,
@@ -73,7 +70,7 @@ class RQVAETask(Task[RQVAE]):
             stems: `[B S C T]`, in the order of `separator.sources`; mixed down to mono.
 
         Returns:
-            `snr` (dB) and `spectrum` of the items separated with skips; `codec_snr` and `codec_magnitude` of those
+            `error` (dB) of the items separated with skips; `codec_error` and `codec_magnitude` of those
             decoded from codes alone; `commitment`, and `codebook` if entries learn by gradient.
         """
         network = self.separator.network
@@ -99,10 +96,7 @@ class RQVAETask(Task[RQVAE]):
         """Of stems `[B S T]` and complex estimates `[B S N F]`."""
         with torch.autocast(stems.device.type, enabled=False):
             waveforms = self.separator.waveforms(estimates, stems.shape[-1])
-            return {
-                "snr": thresholded_snr(stems, waveforms, **self.snr),
-                "spectrum": self.spectral_weight * spectral_l1(self._spectrogram(stems, estimates), estimates),
-            }
+            return {"error": separation_error(stems, waveforms, **self.error)}
 
     def _codec(self, stems: Tensor, painted: Tensor) -> dict[str, Tensor]:
         """Of stems `[B S T]` and complex compressed spectrograms `[B S N F]`."""
@@ -111,15 +105,9 @@ class RQVAETask(Task[RQVAE]):
             waveforms = self.separator.waveforms(network.expand(painted), stems.shape[-1])
             magnitudes = magnitude_distance(stems, waveforms, self.codec_windows)
             return {
-                "codec_snr": self.codec_snr_weight * thresholded_snr(stems, waveforms, **self.snr),
+                "codec_error": self.codec_error_weight * separation_error(stems, waveforms, **self.error),
                 "codec_magnitude": self.codec_magnitude_weight * magnitudes,
             }
-
-    def _spectrogram(self, stems: Tensor, like: Tensor) -> Tensor:
-        """Of stems `[B S T]`, with as many frames as `like`."""
-        config = self.separator.config
-        padded = torch.nn.functional.pad(stems, (0, (like.shape[-2] - 1) * config.hop_length - stems.shape[-1]))
-        return analyse(padded, config.n_fft, config.hop_length)
 
     def _n_codec(self, n_items: int) -> int:
         """How many items of a batch are decoded from codes alone."""
