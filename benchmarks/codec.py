@@ -1,8 +1,8 @@
 """How evenly a codec uses its codes, and what they cost. Writes benchmarks/results/codec.{json,md}.
 
-Every song of a dataset is encoded in chunks of twelve seconds, mono. For each source and level: the entropy of the codes
-and their perplexity, the share of entries that never came up, and the share that the model's own statistic counts as
-dead (used less than its threshold of late in training). The waveforms decoded from the codes are scored by
+Every song of a dataset is encoded in chunks of twelve seconds, mono. For each source and level: the entropy of the
+codes and their perplexity, the share of entries that never came up, and the share that the model's own statistic counts
+as dead (used less than its threshold of late in training). The waveforms decoded from the codes are scored by
 `soli evaluate codec:MODEL`.
 
     python benchmarks/codec.py rqvae twin/test_a
@@ -49,12 +49,13 @@ def main(arguments: argparse.Namespace) -> None:
     bits = sum(row["entropy_nats"] for row in data) / torch.tensor(2.0).log().item()
     rate = frames * codes.shape[1] * (size - 1).bit_length() / 1000
     summary = (
-        f"{frames:.1f} frames a second, {codes.shape[1]} levels of {size} entries: {rate:.2f} kbit/s for each sequence; "
-        f"{frames * bits / 1000 / len(codes):.2f} kbit/s by the entropies."
+        f"{frames:.1f} frames a second, {codes.shape[1]} levels of {size} entries: {rate:.2f} kbit/s for each sequence;"
+        f" {frames * bits / 1000 / len(codes):.2f} kbit/s by the entropies."
     )
     result = {"model": arguments.model, "dataset": folder_name(arguments.dataset), "songs": len(tracks)}
     result |= {"seconds": seconds, "frames_per_second": frames, "codebook_size": size, "kbit_per_second": rate}
-    heading = f"# Codes of {arguments.model}\n\n{len(tracks)} songs of {result['dataset']}, {seconds:.0f} s. {summary}\n\n"
+    where = f"{len(tracks)} songs of {result['dataset']}, {seconds:.0f} s."
+    heading = f"# Codes of {arguments.model}\n\n{where} {summary}\n\n"
     columns = ("sequence", "level", "entropy, nats", "perplexity", "entries that never came up", "dead in training")
     write_results(arguments.output, result | {"machine": machine(), "levels": data}, heading + table(columns, rows))
 

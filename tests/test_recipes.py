@@ -6,20 +6,36 @@ import pytest
 
 from soli.data.render.recipe import load_recipe as load_data_recipe
 from soli.data.render.songs import plan
+from soli.systems.rqvae.config import RQVAEConfig
+from soli.systems.rqvae.music.codec import refer
+from soli.systems.rqvae.separator import RQVAE
+from soli.training.music import build_music_task, load_music_recipe
 from soli.training.run import TASKS, build_task, load_recipe
 
 ROOT = Path(__file__).parents[1] / "recipes"
 DATA = sorted(ROOT.glob("data/*.toml"))
-RECIPES = sorted(set(ROOT.rglob("*.toml")) - set(DATA))
+MUSIC = sorted(ROOT.glob("*/music_*.toml"))
+RECIPES = sorted(set(ROOT.rglob("*.toml")) - set(DATA) - set(MUSIC))
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_recipe_builds_its_task(path: Path) -> None:
     recipe = load_recipe(path, [])
+    if recipe.system == "demucs":
+        pytest.importorskip("demucs")
     task = build_task(recipe)
     assert sum(parameter.numel() for parameter in task.parameters()) > 1e5
     named = {name for name, _ in recipe.mixing.weights}
     assert named <= {source.collection for source in recipe.data}
+
+
+@pytest.mark.parametrize("path", MUSIC, ids=lambda path: path.name)
+def test_music_is_learned_from_codes_of_another_recipe(path: Path) -> None:
+    recipe = load_music_recipe(path, [])
+    codec = RQVAE(RQVAEConfig())
+    task = build_music_task(recipe, codec, refer(codec, recipe.codec, "0" * 64))
+    assert 1e5 < sum(parameter.numel() for parameter in task.parameters()) < 8e6
+    assert recipe.codec.removesuffix("/model") in [load_recipe(other, []).output for other in RECIPES]
 
 
 def test_every_trainable_system_has_a_recipe() -> None:

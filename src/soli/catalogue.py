@@ -34,6 +34,7 @@ class Request:
         filename: template of their names.
         device: of each worker.
         skip_existing: pass over files whose stems are there already.
+        gibbs: steps in which a model that can be told stems corrects itself; None for none.
     """
 
     model: str = "default"
@@ -42,6 +43,7 @@ class Request:
     filename: str = "{track}/{stem}.{ext}"
     device: str = "auto"
     skip_existing: bool = False
+    gibbs: int | None = None
 
 
 def separate_catalogue(
@@ -87,9 +89,12 @@ def separate_catalogue(
 
 def _load(request: Request) -> Separator:
     """What a worker needs; a wrong stem is refused once, not once per file."""
+    from soli.baselines.gibbs import Gibbs
     from soli.zoo import load
 
     separator = load(request.model, request.device)
+    if request.gibbs is not None:
+        separator = Gibbs(separator, request.gibbs).eval()
     choose_stems(separator.sources, request.stems)
     return separator
 
@@ -148,6 +153,8 @@ class Manifest:
         self.path = path
         self._request = {key: getattr(request, key) for key in ("model", "format", "filename")}
         self._request["stems"] = None if request.stems is None else list(request.stems)
+        if request.gibbs is not None:
+            self._request["gibbs"] = request.gibbs
         self._stream: IO[bytes] | None = None
         lines = _read(path)
         self.done: dict[Job, SeparatedFile] = {}

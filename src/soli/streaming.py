@@ -109,13 +109,13 @@ def stream(
     """
     if batch_size < 1:
         raise SoliError(f"batch_size={batch_size}; allowed: 1 or more")
-    meter = _Meter(progress, name, sample_rate, n_samples)
+    meter = Meter(progress, name, sample_rate, n_samples)
     mixtures = SampleFifo()
     held = SampleFifo()
-    plan = _Plan(separator, segment_seconds)
-    inner = _resampled(_copied(blocks, mixtures), sample_rate, separator.sample_rate)
-    segments = _separated(separator, _batched(_segments(inner, plan), batch_size))
-    stems = _resampled(_joined(segments, plan.fade), separator.sample_rate, sample_rate)
+    plan = Plan(separator, segment_seconds)
+    inner = resampled(_copied(blocks, mixtures), sample_rate, separator.sample_rate)
+    segments = _separated(separator, _batched(cut(inner, plan), batch_size))
+    stems = resampled(joined(segments, plan.fade), separator.sample_rate, sample_rate)
     meter.advance(0)
     for block in stems:
         held.push(block)
@@ -129,7 +129,7 @@ def stream(
         yield Piece(rest, rest.new_zeros(len(separator.sources), *rest.shape))
 
 
-class _Meter:
+class Meter:
     """Reports progress and obeys cancellation."""
 
     def __init__(
@@ -154,7 +154,7 @@ class _Meter:
             raise Cancelled(f"{self._name or 'separation'}: cancelled")
 
 
-class _Plan:
+class Plan:
     """Where segments start and how long they are, in samples at the model's rate."""
 
     def __init__(self, separator: Separator, segment_seconds: float | None) -> None:
@@ -184,7 +184,7 @@ def _copied(blocks: Iterable[Tensor], mixtures: SampleFifo) -> Iterator[Tensor]:
         yield block
 
 
-def _resampled(blocks: Iterable[Tensor], from_rate: int, to_rate: int) -> Iterator[Tensor]:
+def resampled(blocks: Iterable[Tensor], from_rate: int, to_rate: int) -> Iterator[Tensor]:
     """Resample a stream of `[C T]` or `[S C T]`."""
     if from_rate == to_rate:
         yield from blocks
@@ -200,7 +200,7 @@ def _resampled(blocks: Iterable[Tensor], from_rate: int, to_rate: int) -> Iterat
         yield resampler.flush().reshape(*shape, -1)
 
 
-def _segments(blocks: Iterable[Tensor], plan: _Plan) -> Iterator[tuple[int, Tensor]]:
+def cut(blocks: Iterable[Tensor], plan: Plan) -> Iterator[tuple[int, Tensor]]:
     """Cut `[C T]` into overlapping segments, each with its start; only the last may be shorter than the others."""
     buffer = SampleFifo()
     dropped = start = 0
@@ -243,7 +243,7 @@ def _separated(separator: Separator, batches: Iterable[list[tuple[int, Tensor]]]
         yield from zip([start for start, _ in batch], stems, strict=True)
 
 
-def _joined(segments: Iterable[tuple[int, Tensor]], fade: int) -> Iterator[Tensor]:
+def joined(segments: Iterable[tuple[int, Tensor]], fade: int) -> Iterator[Tensor]:
     """Cross-fade `[S C T]` segments in the middle of their overlaps; the weights sum to one."""
     rising = 0.5 - 0.5 * torch.cos(torch.pi * (torch.arange(fade) + 0.5) / fade)
     held: tuple[int, Tensor] | None = None

@@ -33,12 +33,15 @@ SYSTEMS: Mapping[tuple[str, str], str] = {
     ("mask_inference", "paper"): "soli.baselines.mask_inference:MaskInference",
     ("rqvae", "modern"): "soli.systems.rqvae.separator:RQVAE",
     ("rqvae", "paper"): "soli.systems.rqvae.paper:RQVAEPaper",
+    ("rqvae", "music"): "soli.systems.rqvae.music.separator:RQVAEMusic",
     ("hpss", "classical"): "soli.baselines.hpss:HPSS",
     ("repet", "classical"): "soli.baselines.repet:Repet",
     ("nmf", "classical"): "soli.baselines.nmf:NMF",
     ("open_unmix", "paper"): "soli.baselines.open_unmix:OpenUnmix",
     ("wave_unet", "paper"): "soli.baselines.wave_unet:WaveUNet",
     ("conv_tasnet", "paper"): "soli.baselines.conv_tasnet:ConvTasNet",
+    ("diffusion", "paper"): "soli.baselines.diffusion.separator:Diffusion",
+    ("demucs", "paper"): "soli.baselines.demucs_architecture:DemucsArchitecture",
 }
 """(system, preset) -> where its class is; the class has `__init__(self, config)` and a `Config` dataclass."""
 
@@ -156,6 +159,7 @@ def load(name: str | Path = "default", device: str | torch.device = "cpu") -> Se
     with torch.random.fork_rng(devices=[]):  # building a network draws random numbers; the caller's are not spent
         separator = _build(header, folder / CONFIG_FILE)
     _fill(separator, weights, folder / WEIGHTS_FILE)
+    _attach_codec(separator, folder, target)
     return separator.to(target).eval()
 
 
@@ -310,6 +314,20 @@ def _fill(separator: Separator, weights: dict[str, Tensor], path: Path) -> None:
         if shape != needed:
             raise SoliError(f"{path}: tensor {key!r} has shape {shape}; this model needs {needed}")
     separator.load_state_dict(weights)
+
+
+def _attach_codec(separator: Any, folder: Path, device: torch.device) -> None:
+    """Give a model that plays another one's codes that one, by bundled name or relative to `folder`."""
+    if (reference := getattr(separator.config, "codec", None)) is None:
+        return
+    place = reference.name if reference.name in BUNDLED else folder / reference.name
+    try:
+        found = model_info(place).sha256
+    except SoliError as error:
+        raise SoliError(f"{folder}: its codec cannot be loaded: {error}") from error
+    if found != reference.sha256:
+        raise SoliError(f"{folder}: plays a codec with SHA-256 {reference.sha256}; {place} has {found}")
+    separator.attach(load(place, device))
 
 
 def _identify(separator: Separator) -> tuple[str, str]:

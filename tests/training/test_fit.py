@@ -76,6 +76,17 @@ def test_it_learns(tmp_path: Path) -> None:
     assert trained.losses(stems)["error"] < 0.8 * Toy().eval().losses(stems)["error"]
 
 
+def test_without_validation_the_last_weights_count(tmp_path: Path) -> None:
+    config = replace(CONFIG, validate_every=0)
+    trained = train(tmp_path, config=config)
+    assert not any("validation" in line for line in log(tmp_path))
+    assert not (tmp_path / BEST).exists()
+    last, model = Toy(), Toy()
+    optimizer = make_optimizer(model, "adamw", learning_rate=1e-2, weight_decay=0.01)
+    load_checkpoint(tmp_path / CHECKPOINT, model=model, ema=last, optimizer=optimizer)
+    assert torch.equal(last.scale, trained.scale)
+
+
 def test_best_weights_are_those_of_the_lowest_score(tmp_path: Path) -> None:
     seen: dict[float, Tensor] = {}
 

@@ -27,7 +27,8 @@ def evaluate(
         typer.Argument(
             metavar="MODEL... DATASET",
             help="Names or folders of models, mixture, oracle:KIND (binary, ratio, phase_sensitive, complex, wiener), "
-            "hpss, repet, nmf, open-unmix:FOLDER, htdemucs-onnx:FILE, demucs[:MODEL], spleeter:PYTHON or folder:PATH; "
+            "hpss, repet, nmf, open-unmix:FOLDER, htdemucs-onnx:FILE, demucs[:MODEL], spleeter:PYTHON, folder:PATH, "
+            "gibbs-N:MODEL (corrected in N steps) or codec[-K]:MODEL (decoded from its first K levels of codes); "
             "then the folder of a dataset.",
             show_default=False,
         ),

@@ -10,8 +10,11 @@ import typer
 
 from soli import __version__
 from soli.cli.data import data
+from soli.cli.decode import decode
 from soli.cli.doctor import doctor
+from soli.cli.encode import encode
 from soli.cli.evaluate import evaluate
+from soli.cli.generate import generate
 from soli.cli.models import models
 from soli.cli.query import query
 from soli.cli.report import report
@@ -46,7 +49,7 @@ def options(
         typer.echo(context.get_help())
 
 
-for command in (separate, query, train, evaluate, models, doctor):
+for command in (separate, query, encode, decode, generate, train, evaluate, models, doctor):
     app.command()(command)
 app.add_typer(data)
 app.add_typer(report)

@@ -34,6 +34,12 @@ def separate(
     format: FORMAT = None,
     filename: FILENAME = "{track}/{stem}.{ext}",
     device: DEVICE = "auto",
+    gibbs: Annotated[
+        int | None,
+        typer.Option(
+            help="Correct the stems in N steps, each as much work; for models with partial stems.", metavar="N"
+        ),
+    ] = None,
     report: Annotated[bool, typer.Option("--report", help="Write an HTML report beside the stems.")] = False,
     as_json: JSON = False,
     skip_existing: Annotated[
@@ -69,6 +75,7 @@ def separate(
         filename=filename,
         device=device,
         skip_existing=skip_existing,
+        gibbs=gibbs,
     )
     results: dict[Job, dict[str, Any]] = {}
     with (

@@ -16,6 +16,7 @@ from soli.errors import SoliError
 from soli.evaluation.examples import Estimator, Example, checked
 from soli.evaluation.protocols import Protocol
 from soli.evaluation.stem_folders import StemFolder
+from soli.evaluation.wrapped import USAGES, find_wrapped, load_wrapped
 from soli.separator import Separator
 from soli.streaming import stream
 from soli.zoo import load, model_info
@@ -49,7 +50,8 @@ def find_estimator(name: str, device: str = "cpu") -> Estimator:
 
     Args:
         name: `mixture` for the mixture in place of every estimate, `oracle:KIND`, `folder:PATH` for stems that
-            `save_estimates` or any other tool has written, one of `soli.baselines.by_name`, or what `soli.load` takes.
+            `save_estimates` or any other tool has written, one of `soli.baselines.by_name`, what `soli.load` takes,
+            or that with a use before it, as in `soli.evaluation.wrapped`.
         device: for models.
 
     Returns:
@@ -66,6 +68,8 @@ def find_estimator(name: str, device: str = "cpu") -> Estimator:
         return StemFolder(name.removeprefix(FOLDER))
     if baseline := find_baseline(name):
         return _standing_for(_model(load_baseline(name).to(resolve_device(device))), baseline.stands_for)
+    if wrapped := find_wrapped(name):
+        return _model(load_wrapped(wrapped, device))
     return _model(load(name, device))
 
 
@@ -92,12 +96,13 @@ def check_estimator(name: str) -> tuple[str, tuple[str, ...] | None]:
     if baseline := find_baseline(name):
         others = [source for sources in baseline.stands_for.values() for source in sources]
         return baseline_digest(name), tuple(dict.fromkeys((*baseline.sources, *others)))
+    wrapped = find_wrapped(name)
     try:
-        info = model_info(name)
+        info = model_info(wrapped.model if wrapped else name)
     except SoliError as error:
-        if Path(name).exists():
+        if wrapped or Path(name).exists():
             raise
-        others = (MIXTURE, *(ORACLE + kind for kind in ORACLES), *map(usage, BASELINES), FOLDER + "PATH")
+        others = (MIXTURE, *(ORACLE + kind for kind in ORACLES), *map(usage, BASELINES), FOLDER + "PATH", *USAGES)
         raise SoliError(f"{error}; or {', '.join(others)}") from error
     return info.sha256, info.sources
 

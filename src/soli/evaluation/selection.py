@@ -10,6 +10,7 @@ from soli.baselines.by_name import BASELINES
 from soli.data.tracks import Dataset, Track
 from soli.errors import SoliError
 from soli.evaluation.examples import track_key
+from soli.evaluation.wrapped import find_wrapped
 
 
 def choose_tracks(dataset: Dataset, split: str | None, limit: int | None) -> tuple[Track, ...]:
@@ -89,8 +90,8 @@ def choose_names(models: Sequence[str]) -> dict[str, str]:
         models: as they are loaded.
 
     Returns:
-        Name in the table -> name to load; of a path the last part and of a baseline what precedes the colon, where
-        that tells it from the others.
+        Name in the table -> name to load; of a path the last part, after its use if any, and of a baseline what
+        precedes the colon, where that tells it from the others.
 
     Raises:
         SoliError: for a model that is there twice.
@@ -103,4 +104,6 @@ def choose_names(models: Sequence[str]) -> dict[str, str]:
 
 def _short(name: str) -> str:
     head = name.partition(":")[0]
+    if wrapped := find_wrapped(name):
+        return f"{head}:{Path(wrapped.model).name}"
     return head if head in BASELINES else Path(name).name

@@ -26,26 +26,34 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`[B N D]` -> `[B N D]`."""
-        batch, n_frames, width = x.shape
-        qkv = self.qkv(self.norm(x)).view(batch, n_frames, 3, self.n_heads, -1).permute(2, 0, 3, 1, 4)
-        attended = F.scaled_dot_product_attention(rotate(qkv[0]), rotate(qkv[1]), qkv[2])
-        x = x + self.out(attended.transpose(1, 2).reshape(batch, n_frames, width))
+        query, key, value = self._heads(x)
+        return self._add(x, F.scaled_dot_product_attention(rotate(query), rotate(key), value))
+
+    def _heads(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """`[B N D]` -> queries, keys and values of each head, `[B H N E]`."""
+        qkv = self.qkv(self.norm(x)).view(*x.shape[:2], 3, self.n_heads, -1).permute(2, 0, 3, 1, 4)
+        return qkv[0], qkv[1], qkv[2]
+
+    def _add(self, x: Tensor, attended: Tensor) -> Tensor:
+        """Add what attention found, `[B H N E]`, and then the MLP."""
+        x = x + self.out(attended.transpose(1, 2).reshape(x.shape))
         gate, value = self.up(self.mlp_norm(x)).chunk(2, dim=-1)
         return x + self.down(F.silu(gate) * value)
 
 
-def rotate(x: Tensor) -> Tensor:
+def rotate(x: Tensor, start: int = 0) -> Tensor:
     """Rotary position embedding (Su et al. 2021): products of two vectors then depend on their distance alone.
 
     Args:
         x: `[... N E]` with E even.
+        start: position of the first vector.
 
     Returns:
         The same shape and type.
     """
     n_frames, half = x.shape[-2], x.shape[-1] // 2
     rates = 10000 ** (-torch.arange(half, device=x.device) / half)
-    angles = torch.arange(n_frames, device=x.device)[:, None] * rates
+    angles = torch.arange(start, start + n_frames, device=x.device)[:, None] * rates
     cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
     first, second = x[..., :half], x[..., half:]
     return torch.cat((first * cos - second * sin, first * sin + second * cos), dim=-1)

@@ -39,7 +39,7 @@ class FitConfig:
         clip: largest gradient norm.
         ema: decay of the weight average that is validated and exported.
         precision: `bf16` runs matrices and convolutions in bfloat16.
-        validate_every: steps between validations.
+        validate_every: steps between validations, of which there is one at the end too; 0 for none at all.
         checkpoint_every: steps between checkpoints.
         n_workers: processes that prepare batches.
         seed: of weights, mixtures and dropout.
@@ -125,7 +125,7 @@ def fit(
         log.write(progress.step, progress.seconds, values)
         if on_step:
             on_step(progress.step, values)
-        if validate and (progress.step % config.validate_every == 0 or progress.step == config.steps):
+        if validate and _due(progress.step, config):
             score = validate(average)
             progress.history.append((progress.step, score))
             log.write(progress.step, progress.seconds, {"validation": score})
@@ -154,6 +154,11 @@ def learning_rate(step: int, config: FitConfig) -> float:
     fraction = max(step - start, 0.0) / max(config.steps - start, 1.0)
     rise = min(1.0, (step + 1) / max(config.warmup, 1))
     return config.learning_rate * rise * 0.5 * (1 + math.cos(math.pi * fraction))
+
+
+def _due(step: int, config: FitConfig) -> bool:
+    """Whether to validate after a step."""
+    return bool(config.validate_every) and (step % config.validate_every == 0 or step == config.steps)
 
 
 @torch.no_grad()

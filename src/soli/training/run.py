@@ -29,10 +29,15 @@ TASKS = {
     ("open_unmix", "paper"): "soli.baselines.open_unmix_training:OpenUnmixTask",
     ("wave_unet", "paper"): "soli.baselines.waveform_training:WaveformTask",
     ("conv_tasnet", "paper"): "soli.baselines.waveform_training:WaveformTask",
+    ("demucs", "paper"): "soli.baselines.waveform_training:WaveformTask",
+    ("diffusion", "paper"): "soli.baselines.diffusion.training:DiffusionTask",
     ("rqvae", "modern"): "soli.systems.rqvae.training:RQVAETask",
     ("rqvae", "paper"): "soli.systems.rqvae.paper_training:RQVAEPaperTask",
 }
 """(system, preset) -> the class of its training task."""
+
+MUSIC = ("rqvae", "music")
+"""Learns from codes, not from mixtures: its recipe is read and run by `soli.training.music`."""
 
 
 def _ignore(line: str) -> None:
@@ -85,7 +90,7 @@ def load_recipe(path: Path, overrides: list[str]) -> Recipe:
     """
     recipe = from_dict(Recipe, load_toml(path, overrides))
     if (recipe.system, recipe.preset) not in TASKS:
-        known = ", ".join("/".join(key) for key in TASKS)
+        known = ", ".join("/".join(key) for key in (*TASKS, MUSIC))
         raise SoliError(f"nothing to train for {recipe.system}/{recipe.preset}; known: {known}")
     return recipe
 
@@ -110,6 +115,11 @@ def run_recipe(
     Returns:
         The exported model's folder.
     """
+    table = load_toml(path, overrides)
+    if (table.get("system"), table.get("preset")) == MUSIC:
+        from soli.training.music import run_music
+
+        return run_music(path, overrides, resume, report=report, on_step=on_step)
     recipe = load_recipe(path, overrides)
     if recipe.threads:
         torch.set_num_threads(recipe.threads)

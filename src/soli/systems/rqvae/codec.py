@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor
@@ -12,11 +13,42 @@ from soli.separator import Separator, check_waveform
 from soli.streaming import stream
 
 
+class _Sizes(Protocol):
+    """What the configs of both presets say of their codes."""
+
+    codebook_size: int
+
+    @property
+    def samples_per_latent(self) -> int: ...
+
+    @property
+    def bits_per_second(self) -> float: ...
+
+
 class CodecSeparator(Separator):
     """Separates each channel on its own; encodes a mixture and decodes codes.
 
     A subclass implements `_separate_mono`, `_encode_mono` and `_decode_mono`.
     """
+
+    @property
+    def samples_per_frame(self) -> int:
+        """Distance between frames of codes, in samples; the first frame starts at the first sample."""
+        return self._sizes.samples_per_latent
+
+    @property
+    def codebook_size(self) -> int:
+        """V, entries of every codebook."""
+        return self._sizes.codebook_size
+
+    @property
+    def bits_per_second(self) -> float:
+        """Of one sequence of codes."""
+        return self._sizes.bits_per_second
+
+    @property
+    def _sizes(self) -> _Sizes:
+        return cast(_Sizes, self.config)
 
     @abc.abstractmethod
     def _separate_mono(self, mixture: Tensor) -> Tensor:
@@ -41,11 +73,12 @@ class CodecSeparator(Separator):
 
     def _in_segments(self, mixture: Tensor) -> Tensor:
         """`[C T]` -> `[S C T]`."""
-        return torch.cat([piece.stems for piece in stream(self, [mixture], self.sample_rate)], dim=-1)
+        stems = torch.cat([piece.stems for piece in stream(self, [mixture], self.sample_rate)], dim=-1)
+        return stems.to(mixture.device)
 
     @torch.inference_mode()
     def encode(self, mixture: Tensor, sample_rate: int) -> Tensor:
-        """Turn a mixture into codes.
+        """Turn a mixture into codes, in one go; long recordings are for `streaming.encode_stream`.
 
         Args:
             mixture: `[C T]`, or `[B C T]` for a batch; its channels are mixed down to one.

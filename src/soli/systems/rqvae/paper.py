@@ -60,6 +60,17 @@ class RQVAEPaperConfig:
         return math.prod(self.strides)
 
     @property
+    def samples_per_latent(self) -> int:
+        """The same, by the modern preset's name."""
+        return self.hop_length
+
+    @property
+    def bits_per_second(self) -> float:
+        """Of the codes, which stand for all sources."""
+        bits = (self.codebook_size - 1).bit_length()
+        return self.sample_rate / self.hop_length * self.n_codebooks * bits
+
+    @property
     def n_features(self) -> int:
         """Width of the latents."""
         return self.n_channels * 2 ** len(self.strides)

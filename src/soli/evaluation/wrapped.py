@@ -1,0 +1,106 @@
+"""Models that are used in another way than by themselves: corrected by Gibbs steps, or heard through their codes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from soli.baselines.gibbs import Gibbs
+from soli.errors import SoliError
+from soli.separator import Separator
+from soli.systems.rqvae.codec import CodecSeparator
+from soli.zoo import load
+
+GIBBS, CODEC = "gibbs", "codec"
+USAGES = ("gibbs-N:MODEL", "codec[-K]:MODEL")
+
+
+class Wrapped(NamedTuple):
+    """A name, taken apart.
+
+    Attributes:
+        kind: `gibbs` or `codec`.
+        number: of steps, or of levels; None for all levels.
+        model: what `soli.load` takes.
+    """
+
+    kind: str
+    number: int | None
+    model: str
+
+
+class Decoded(Separator):
+    """What the codes of a mixture alone give: decode(encode(mixture)).
+
+    Codes are of one channel, so every channel of the estimates is the same.
+
+    Args:
+        separator: with codes.
+        n_levels: only the first so many codebooks; None for all.
+
+    Raises:
+        SoliError: for a separator without codes, or with fewer codebooks.
+    """
+
+    def __init__(self, separator: Separator, n_levels: int | None = None) -> None:
+        super().__init__()
+        self.sample_rate, self.sources = separator.sample_rate, separator.sources
+        self.segment_seconds, self.context_seconds = separator.segment_seconds, separator.context_seconds
+        if not isinstance(separator, CodecSeparator):
+            raise SoliError("this model has no codes to decode; allowed: models of the system rqvae")
+        self.separator, self.n_levels = separator, n_levels
+
+    @torch.inference_mode()
+    def _separate(self, mixture: Tensor) -> Tensor:
+        """`[B C T]` -> `[B S C T]`."""
+        codes = self.separator.encode(mixture, self.sample_rate)
+        if self.n_levels is not None and self.n_levels > codes.shape[2]:
+            raise SoliError(f"{self.n_levels} levels of codes; allowed for this model: 1 to {codes.shape[2]}")
+        stems = self.separator.decode(codes[:, :, : self.n_levels], mixture.shape[-1])
+        return stems.expand(-1, -1, mixture.shape[1], -1)
+
+
+def find_wrapped(name: str) -> Wrapped | None:
+    """Take a name apart.
+
+    Args:
+        name: such as `gibbs-16:runs/x/model`, `codec:default` or `codec-4:default`.
+
+    Returns:
+        Its parts, or None for a name of another kind.
+
+    Raises:
+        SoliError: for a number that is missing or not allowed, or no model.
+    """
+    head, colon, model = name.partition(":")
+    kind, dash, number = head.partition("-")
+    if kind not in (GIBBS, CODEC) or not colon:
+        return None
+    least = 0 if kind == GIBBS else 1
+    counted = number.isdecimal() and int(number) >= least
+    if not model or not (counted or (kind == CODEC and not dash)):
+        raise SoliError(f"{name!r}; allowed: {', '.join(USAGES)}, with N 0 or more and K 1 or more")
+    return Wrapped(kind, int(number) if counted else None, model)
+
+
+def load_wrapped(wrapped: Wrapped, device: str = "cpu") -> Separator:
+    """Load a model for the use that its name says.
+
+    Args:
+        wrapped: from `find_wrapped`.
+        device: as for `soli.load`.
+
+    Returns:
+        The separator in evaluation mode.
+
+    Raises:
+        SoliError: for a model that cannot be loaded, or cannot be used so.
+    """
+    separator = load(wrapped.model, device)
+    try:
+        use = Gibbs(separator, wrapped.number or 0) if wrapped.kind == GIBBS else Decoded(separator, wrapped.number)
+    except SoliError as error:
+        raise SoliError(f"{wrapped.model}: {error}") from error
+    return use.eval()
