@@ -116,6 +116,21 @@ def test_a_small_estimate_of_the_wrong_shape_is_no_place_to_rest() -> None:
     assert slopes[1] > 1.0
 
 
+def test_an_estimate_of_the_opposite_sign_is_as_bad_as_a_stranger() -> None:
+    stems = noise(1, 1, 1, 4000)
+    for gain in (-0.01, -1.0):
+        assert float(scale_invariant_error(stems, gain * stems, 1e-3)) == pytest.approx(20.0, abs=0.1)
+
+
+@pytest.mark.parametrize("n_samples", [1000, 1300, 400])
+def test_every_sample_is_in_a_piece(n_samples: int) -> None:
+    stems = noise(1, 2, n_samples * 5 // 2)
+    estimates = (stems + noise(*stems.shape, seed=1)).requires_grad_()
+    separation_error(stems, estimates, floor_db=-30.0, n_samples=n_samples).backward()
+    assert estimates.grad is not None
+    assert int((estimates.grad == 0).all(dim=(0, 1)).sum()) < 5
+
+
 def test_pieces_count_alike_whatever_their_level() -> None:
     loud, quiet = noise(1, 1, 1000), 0.01 * noise(1, 1, 1000, seed=1)
     stems = torch.cat((loud, quiet), dim=-1)

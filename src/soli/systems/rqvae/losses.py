@@ -81,12 +81,12 @@ def separation_error(references: Tensor, estimates: Tensor, *, floor_db: float, 
         references: `[B S T]`.
         estimates: `[B S T]`.
         floor_db: error below which nothing more is to gain.
-        n_samples: length of the pieces; shorter clips are one piece, and the rest of longer ones is left out.
+        n_samples: length of the pieces, roughly: the clip is cut into equal ones.
 
     Returns:
         Scalar in dB.
     """
-    n_samples = min(n_samples, references.shape[-1])
+    n_samples = references.shape[-1] // max(1, round(references.shape[-1] / n_samples))
     truth, guess = (x.unfold(-1, n_samples, n_samples) for x in (references, estimates))  # [B S P n]
     floor = 10 ** (floor_db / 10)
     return 0.5 * (thresholded_snr(truth, guess, floor) + scale_invariant_error(truth, guess, floor))
@@ -114,7 +114,8 @@ def scale_invariant_error(references: Tensor, estimates: Tensor, floor: float) -
     """Minus the SI-SDR of each source, where it sounds, bounded on both sides.
 
     With the part of the estimate that lies along the reference, t, and the rest, e:
-    10 log10((|e|^2 + floor |t|^2) / (|t|^2 + 0.01 |e|^2)), at most 20 dB.
+    10 log10((|e|^2 + floor |t|^2) / (|t|^2 + 0.01 |e|^2)), at most 20 dB. Unlike in the metric, an estimate of the
+    opposite sign has no part along the reference.
 
     Args:
         references: `[B S P T]`, P pieces that count alike.
@@ -125,7 +126,7 @@ def scale_invariant_error(references: Tensor, estimates: Tensor, floor: float) -
         Mean over those pieces of sources that are above -30 dB of the mixture, a scalar in dB.
     """
     _, sounding = _levels(references)
-    product = (references * estimates).mean(dim=-1)
+    product = (references * estimates).mean(dim=-1).clamp(min=0)
     along = product.square() / (references.square().mean(dim=-1) + 1e-12)
     rest = (estimates.square().mean(dim=-1) - along).clamp(min=0)
     error = 10 * torch.log10((rest + floor * along + 1e-12) / (along + 0.01 * rest + 1e-12))
