@@ -20,9 +20,12 @@ from torch import Tensor
 from soli.audio.resampling import resample
 from soli.data.tracks import Track
 from soli.errors import SoliError
+from soli.files import model_name
 from soli.nn.quantize import ResidualQuantizer
 from soli.systems.rqvae.codec import CodecSeparator
-from soli.zoo import load
+from soli.zoo import load, model_info
+
+SECONDS = 12  # of a chunk
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -31,10 +34,12 @@ def main(arguments: argparse.Namespace) -> None:
         raise SoliError(f"{arguments.model}: a model without codes; allowed: one of rqvae")
     quantizers = [module for module in model.modules() if isinstance(module, ResidualQuantizer)]
     tracks = find_clips(arguments.dataset, arguments.songs)
-    codes = torch.cat([encoded(model, track) for track in tracks], dim=-1)  # [S K N]
-    size = len(quantizers[0].codebooks[0].vectors)
-    seconds = sum(track.n_samples / track.sample_rate for track in tracks)
-    frames = codes.shape[-1] / seconds
+    chunks = [codes for track in tracks for codes in encoded(model, track)]
+    if not chunks:
+        raise SoliError(f"{arguments.dataset}: no song lasts {SECONDS} s; needed: one at least")
+    codes = torch.cat(chunks, dim=-1)  # [S K N]
+    size, seconds = model.codebook_size, SECONDS * len(chunks)
+    frames = model.sample_rate / model.samples_per_frame
     rows, data = [], []
     names = model.sources if len(codes) > 1 else ("all sources",)
     for name, quantizer, levels in zip(names, quantizers, codes, strict=True):
@@ -47,27 +52,28 @@ def main(arguments: argparse.Namespace) -> None:
             data.append(row)
             rows.append((name, level, entropy, f"{row['perplexity']:.0f}", percent(row["unused"]), percent(share)))
     bits = sum(row["entropy_nats"] for row in data) / torch.tensor(2.0).log().item()
-    rate = frames * codes.shape[1] * (size - 1).bit_length() / 1000
+    rate = model.bits_per_second / 1000
     summary = (
         f"{frames:.1f} frames a second, {codes.shape[1]} levels of {size} entries: {rate:.2f} kbit/s for each sequence;"
         f" {frames * bits / 1000 / len(codes):.2f} kbit/s by the entropies."
     )
-    result = {"model": arguments.model, "dataset": folder_name(arguments.dataset), "songs": len(tracks)}
+    facts = {"name": model_name(arguments.model), "sha256": model_info(arguments.model).sha256}
+    result = {"model": facts, "dataset": folder_name(arguments.dataset), "songs": len(tracks)}
     result |= {"seconds": seconds, "frames_per_second": frames, "codebook_size": size, "kbit_per_second": rate}
-    where = f"{len(tracks)} songs of {result['dataset']}, {seconds:.0f} s."
-    heading = f"# Codes of {arguments.model}\n\n{where} {summary}\n\n"
+    where = f"{len(tracks)} songs of {result['dataset']}, {seconds} s in chunks."
+    heading = f"# Codes of {facts['name']}\n\n{where} {summary}\n\n"
     columns = ("sequence", "level", "entropy, nats", "perplexity", "entries that never came up", "dead in training")
     write_results(arguments.output, result | {"machine": machine(), "levels": data}, heading + table(columns, rows))
 
 
 @torch.inference_mode()
-def encoded(model: CodecSeparator, track: Track) -> Tensor:
-    """Codes of the sum of the sources that the model separates, `[S K N]`."""
+def encoded(model: CodecSeparator, track: Track) -> list[Tensor]:
+    """Codes of the sum of the sources that the model separates, `[S K N]` of every whole chunk."""
     stems = [torch.from_numpy(track.submix(name)) for name in model.sources if name in track.labels]
     mixture = resample(torch.stack(stems).sum(dim=0).mean(dim=0, keepdim=True), track.sample_rate, model.sample_rate)
-    length = round(12 * model.sample_rate)
+    length = SECONDS * model.sample_rate
     chunks = [chunk for chunk in mixture.split(length, dim=-1) if chunk.shape[-1] == length]
-    return torch.cat([model.encode(chunk, model.sample_rate)[0] for chunk in chunks], dim=-1)
+    return [model.encode(chunk, model.sample_rate)[0] for chunk in chunks]
 
 
 def percent(share: float) -> str:

@@ -31,7 +31,7 @@ from soli.evaluation.metrics.frechet import frechet_distance
 from soli.systems.rqvae.music.sampling import WANTED, Sampling, complete
 from soli.systems.rqvae.music.separator import RQVAEMusic
 from soli.systems.rqvae.streaming import encode_stream
-from soli.training.code_sets import frequencies, read_codes
+from soli.training.code_sets import Songs, frequencies, read_codes
 from soli.training.music import level_nll
 from soli.zoo import load
 
@@ -45,8 +45,10 @@ def main(arguments: argparse.Namespace) -> None:
     model = load(arguments.model, arguments.device)
     if not isinstance(model, RQVAEMusic):
         raise SoliError(f"{arguments.model} makes no music")
-    usual = frequencies(read_codes(arguments.train), model.config.codec.codebook_size)
-    songs = {track.name: encode(model, track) for track in find_clips(arguments.data, arguments.limit)}
+    train = read_codes(arguments.train)
+    usual = frequencies(train, model.config.codec.codebook_size)
+    tracks = unheard(find_clips(arguments.data, arguments.limit), train)
+    songs = {track.name: encode(model, track) for track in tracks}
     nll = level_nll(model.transformer, songs, usual, every=arguments.every)
     print(nll.line(), flush=True)
     sampling = Sampling(temperature=arguments.temperature, top_k=arguments.top_k, top_p=arguments.top_p)
@@ -67,6 +69,17 @@ def main(arguments: argparse.Namespace) -> None:
         "frechet": distances,
     }
     write_results(arguments.output, data, as_markdown(data, len(songs)))
+
+
+def unheard(tracks: list[Track], train: Songs) -> list[Track]:
+    """Refuse songs of the training, and fewer than two: one half of them is held against the other."""
+    heard = {name.partition("/")[2] for name in train}  # behind the collection
+    for track in tracks:
+        if track.split == "train" or track.name in heard:
+            raise SoliError(f"{track.name} is a song of the training; allowed: songs that the model has not heard")
+    if len(tracks) < 2:
+        raise SoliError(f"songs to measure on: {len(tracks)}; allowed: 2 or more")
+    return tracks
 
 
 def encode(model: RQVAEMusic, track: Track) -> Tensor:

@@ -81,6 +81,12 @@ def test_samples_that_are_not_finite_are_located(tmp_path, bad):
 # Failing to write
 
 
+def test_a_folder_that_is_a_file_is_named(tmp_path):
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(SoliError, match=r"out/x\.wav: cannot be written: Not a directory$"):
+        AudioWriter(tmp_path / "out" / "x.wav", 44100, 1)
+
+
 def test_a_file_appears_only_when_it_is_complete(tmp_path):
     path = tmp_path / "x.wav"
     path.write_bytes(b"old")

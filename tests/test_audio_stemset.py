@@ -60,6 +60,36 @@ def test_a_residual_that_begins_late_is_as_long_as_the_stems(tmp_path):
     assert torch.equal(read(files.paths["residual"])[0], mixture - claimed)
 
 
+def test_the_residual_of_an_earlier_run_goes_with_its_stems(tmp_path):
+    mixture, residual = on_grid(noise(1, 1000), 16), tmp_path / "residual.wav"
+    for share, there in ((0.5, True), (1.0, False)):
+        with StemSet({"a": tmp_path / "a.wav"}, residual, 8000, 1) as files:
+            files.write(mixture, share * mixture[None])
+            assert residual.exists() != there  # until the new files have their names, the old ones stay
+        assert residual.exists() == there
+        assert torch.equal(torch.stack([read(path)[0] for path in tmp_path.iterdir()]).sum(dim=0), mixture)
+
+
+def test_the_mix_is_the_mixture_and_appears_with_its_stems_or_not_at_all(tmp_path):
+    mixture = on_grid(noise(1, 1000), 16)
+    mix = tmp_path / "mix.wav"
+
+    def write():
+        with StemSet({"a": tmp_path / "a.wav"}, tmp_path / "residual.wav", 8000, 1, mix=mix) as files:
+            files.write(mixture, mixture[None] / 2)
+        return files
+
+    mix.mkdir()
+    with pytest.raises(SoliError, match=r"mix\.wav: cannot be written"):
+        write()
+    assert os.listdir(tmp_path) == ["mix.wav"]
+    mix.rmdir()
+    files = write()
+    assert set(files.paths) == {"a", "mix", "residual"}
+    assert torch.equal(read(mix)[0], mixture)
+    assert torch.equal(read(files.paths["a"])[0] + read(files.paths["residual"])[0], mixture)
+
+
 def test_stems_appear_together_or_not_at_all(tmp_path, monkeypatch):
     commits = []
 

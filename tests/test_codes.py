@@ -20,7 +20,7 @@ from rqvae_models import RATE, modern, noise, paper
 from soli import zoo
 from soli.audio import read
 from soli.codes import EncodedSong, decode_file, encode_file, read_codes, write_codes
-from soli.codes.packing import code_bits, pack, unpack
+from soli.codes.packing import code_bits, pack, packed_size, unpack
 from soli.errors import SoliError
 from soli.systems.rqvae.codec import CodecSeparator
 from soli.systems.rqvae.separator import RQVAE
@@ -150,13 +150,16 @@ def signed(content: bytes) -> bytes:
     return content + struct.pack("<I", zlib.crc32(content))
 
 
-def forged(path: Path, **changes: int) -> bytes:
-    """A file whose header lies and whose checksum is right."""
+def forged(path: Path, *, cut: bool = False, **changes: int) -> bytes:
+    """A file whose header lies and whose checksum is right; `cut` leaves no more codes than it announces."""
     write_codes(path, made(some()))
     content = bytearray(path.read_bytes()[:-4])
     names = ("sample_rate", "n_samples", "frame", "n_sequences", "n_codebooks", "n_frames", "size", "n_sources")
     header = dict(zip(names, struct.unpack_from("<IQIHHIIB", content, 42), strict=True)) | changes
     struct.pack_into("<IQIHHIIB", content, 42, *header.values())
+    if cut:
+        due = header["n_sequences"] * header["n_codebooks"] * header["n_frames"] * code_bits(header["size"])
+        del content[len(content) - packed_size(2 * 3 * 7, 10) + -(-due // 8) :]
     return signed(bytes(content))
 
 
@@ -174,13 +177,16 @@ def forged(path: Path, **changes: int) -> bytes:
         {"frame": 0},
         {"size": 0},
         {"size": 1},
+        {"size": 1, "n_frames": 2**32 - 1, "n_codebooks": 2**16 - 1},
+        {"size": 1, "n_frames": 0},
         {"size": 1000},
         {"size": 2**32 - 1},
     ],
 )
-def test_a_lying_header_is_refused_before_it_costs_memory(tmp_path, changes: dict[str, int]) -> None:
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_lying_header_is_refused_before_it_costs_memory(tmp_path, changes: dict[str, int], cut: bool) -> None:
     path = tmp_path / "a.soli"
-    content = forged(path, **changes)
+    content = forged(path, cut=cut, **changes)
     assert path.read_bytes() == forged(path)
     tracemalloc.start()
     refused(path, content)
@@ -254,6 +260,17 @@ def test_a_file_becomes_codes_and_stems(tmp_path, model: Path, monkeypatch) -> N
             written, rate = read(done.paths[source])
             assert rate == RATE
             torch.testing.assert_close(written, stem, atol=2**-15, rtol=0)
+
+
+@pytest.mark.parametrize("output", ["song.wav/a.soli", f"{'x' * 246}.soli", f"{'x' * 300}/a.soli"])
+def test_a_place_that_cannot_be_written_to_is_noticed_before_any_work(tmp_path, output: str) -> None:
+    soundfile.write(tmp_path / "song.wav", noise(4000).numpy(), RATE)
+    with pytest.raises(SoliError, match=r"\.soli: cannot be written") as caught:
+        encode_file(tmp_path / "song.wav", tmp_path / output, model="none such")
+    assert "\n" not in str(caught.value)
+    with pytest.raises(SoliError, match="unknown model 'none such'"):
+        encode_file(tmp_path / "song.wav", tmp_path / "new" / "a.soli", model="none such")
+    assert list(tmp_path.iterdir()) == [tmp_path / "song.wav"]
 
 
 def test_codes_of_other_weights_are_refused_by_name(tmp_path, model: Path) -> None:

@@ -13,7 +13,7 @@ import torch
 from audio_fakes import Crossover, Splitter, noise, on_grid, save, save_container, snr, tones
 from soli.audio import read
 from soli.errors import Cancelled, SoliError
-from soli.files import check_template, output_paths, refuse_collisions, separate_file, track_name
+from soli.files import check_template, model_name, output_paths, refuse_collisions, separate_file, track_name
 
 
 def sum_of(result) -> torch.Tensor:
@@ -162,6 +162,8 @@ def test_separating_again_replaces_the_files(tmp_path):
     for share in (0.25, 0.75):
         result = separate_file(source, tmp_path, model=Splitter(8000, a=share))
     assert torch.allclose(read(result.paths["a"])[0], read(source)[0] * 0.75, atol=1 / 2**15)
+    separate_file(source, tmp_path, model=Splitter(8000, a=1.0))
+    assert everything_below(tmp_path / "x") == ["a.wav"]  # the residual was of other stems
 
 
 # Nothing partial is left
@@ -280,6 +282,26 @@ def test_an_output_never_replaces_its_input(tmp_path):
     with pytest.raises(SoliError, match="overwrite its own input"):
         separate_file(source, tmp_path, model=Splitter(8000), filename="{stem}.{ext}")
     assert source.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("source", "filename", "model"),
+    [
+        ("x.wav", "{model}/{stem}.{ext}", ""),
+        ("x.wav", "{model}/{stem}.{ext}", ".."),
+        ("...wav", "{track}/{stem}.{ext}", "m"),
+    ],
+)
+def test_no_output_leaves_the_folder(tmp_path, source, filename, model):
+    with pytest.raises(SoliError, match="leads out of the output folder"):
+        output_paths(source, tmp_path, ("bass",), "wav", filename=filename, model=model)
+
+
+def test_a_folder_is_called_by_its_own_name_however_it_is_given(tmp_path, monkeypatch):
+    (tmp_path / "runs" / "best").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "runs" / "best")
+    for given, due in ((".", "best"), ("..", "runs"), ("../best/", "best"), ("default", "default"), ("/", "model")):
+        assert model_name(given) == model_name(Path(given)) == due
 
 
 def test_two_inputs_with_the_same_outputs_are_refused():

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from soli.audio import FORMATS, RESIDUAL
 from soli.errors import SoliError
-from soli.files import SeparatedFile, choose_stems, output_paths, separate_file
+from soli.files import SeparatedFile, choose_stems, model_name, output_paths, separate_file
 from soli.parallel import Engine, Outcome
 from soli.separator import Separator
 from soli.streaming import Progress
@@ -102,8 +102,8 @@ def _load(request: Request) -> Separator:
 def _separate(request: Request, watch: Watch | None, separator: Separator, job: Job) -> SeparatedFile:
     """What a worker does."""
     source, folder = job
-    model = Path(request.model).name  # a separator does not know what it was loaded as
-    filename = request.filename.replace("{model}", model)
+    # A separator does not know what it was loaded as.
+    filename = request.filename.replace("{model}", model_name(request.model))
     names = (*choose_stems(separator.sources, request.stems), RESIDUAL)
     _sweep(
         path for suffix in FORMATS for path in output_paths(source, folder, names, suffix, filename=filename).values()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import string
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -177,12 +178,14 @@ def output_paths(
         A path for each stem.
 
     Raises:
-        SoliError: when two stems would get one file, or one of them would replace the input.
+        SoliError: when two stems would get one file, or one of them would replace the input or leave the folder.
     """
     check_template(filename)
     paths: dict[str, Path] = {}
     for stem in stems:
         name = filename.format(track=track_name(source), stem=stem, ext=extension, model=model)
+        if _leads_out(name):
+            raise SoliError(f"filename {filename!r} gives {name!r}, which leads out of the output folder")
         path = Path(folder) / name
         if path in paths.values():
             raise SoliError(f"filename {filename!r} gives several stems the name {name!r}; add {{stem}} to it")
@@ -217,6 +220,11 @@ def track_name(source: str | Path) -> str:
     return Path(source).stem.removesuffix(".stem")
 
 
+def model_name(model: str | Path) -> str:
+    """What a model is called in file names: the last part of its name or folder, `.` and `..` included."""
+    return Path(os.path.abspath(model)).name or "model"
+
+
 def check_template(filename: str) -> None:
     """Check a template for output names.
 
@@ -237,7 +245,7 @@ def check_template(filename: str) -> None:
         raise SoliError(f"filename {filename!r} is not a template ({error}); allowed fields: {allowed}") from error
     if not filename.endswith(".{ext}"):
         raise SoliError(f"filename {filename!r} must end with .{{ext}}")
-    if Path(filename).is_absolute() or ".." in Path(filename).parts:
+    if _leads_out(filename):
         raise SoliError(f"filename {filename!r} leads out of the output folder; allowed: names below it")
 
 
@@ -262,13 +270,18 @@ def refuse_collisions(jobs: Iterable[tuple[str | Path, str | Path]], filename: s
         taken[key] = source
 
 
+def _leads_out(name: str) -> bool:
+    """Whether a name is not below the folder it is put into."""
+    return Path(name).is_absolute() or ".." in Path(name).parts
+
+
 def _load(model: str | Path | Separator, device: str) -> tuple[Separator, str]:
     """The separator and the name it goes by."""
     if isinstance(model, Separator):
         return model, type(model).__name__.lower()
     from soli.zoo import load
 
-    return load(model, device=device), Path(model).name
+    return load(model, device=device), model_name(model)
 
 
 def _output_format(reader: AudioReader, format: str | None, subtype: str | None) -> tuple[str, str]:

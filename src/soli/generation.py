@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,14 +9,13 @@ from pathlib import Path
 
 from torch import Tensor
 
-from soli.audio import RESIDUAL, AudioWriter, StemSet, read, resample
+from soli.audio import RESIDUAL, StemSet, read, resample
 from soli.audio.formats import find_format
+from soli.audio.stemset import MIX
 from soli.errors import SoliError
 from soli.separator import Separator
 from soli.systems.rqvae.music.sampling import Sampling
-from soli.systems.rqvae.music.separator import RQVAEMusic
-
-MIX = "mix"
+from soli.systems.rqvae.music.separator import LONGEST_SECONDS, RQVAEMusic
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +57,8 @@ def generate_files(
     """Make music and write its stems and their mix.
 
     Args:
-        folder: where they go, named after the stems; made if missing. Older files of the same names are replaced.
+        folder: where they go, named after the stems; made if missing. Older files of the same names are replaced, all
+            of them at the very end; after an error none of the new ones is there.
         model: that makes music.
         seconds: of new music; of a song to accompany, how much of its beginning.
         seed: the same seed gives the same music.
@@ -79,8 +78,8 @@ def generate_files(
     name = type(model).__name__.lower()
     if not isinstance(model, RQVAEMusic):
         raise SoliError(f"model {name!r} cannot make music")
-    if not (math.isfinite(seconds) and seconds > 0):
-        raise SoliError(f"seconds={seconds}; allowed: above 0")
+    if not 0 < seconds <= LONGEST_SECONDS:
+        raise SoliError(f"seconds={seconds}; allowed: above 0, up to {LONGEST_SECONDS:g}")
     if continued is not None and accompanied is not None:
         raise SoliError("one song is continued or accompanied, not both")
     if keep and accompanied is None:
@@ -91,24 +90,23 @@ def generate_files(
     paths = {stem: Path(folder) / f"{stem}.{extension}" for stem in (*model.sources, RESIDUAL, MIX)}
     if song is not None and Path(song).resolve() in [path.resolve() for path in paths.values()]:
         raise SoliError(f"{song}: the music would overwrite it; choose another folder")
-    if continued is not None:
-        music = model.continued(_read(continued, model), model.sample_rate, seconds, seed, sampling)
-    elif accompanied is not None:
-        part = _read(accompanied, model, seconds)
-        music = model.accompanied(part, model.sample_rate, keep, seed, sampling)
-    else:
-        music = model.sample(seconds, seed, sampling)
-    rate = container.nearest_rate(music.sample_rate)
-    stems, mix = (resample(part, music.sample_rate, rate) for part in (music.stems.flatten(0, 1), music.mixture))
     residual, mix_path = paths.pop(RESIDUAL), paths.pop(MIX)
-    with StemSet(paths, residual, rate, 1, n_samples=mix.shape[-1]) as files, AudioWriter(mix_path, rate, 1) as writer:
+    rate = container.nearest_rate(model.sample_rate)
+    with StemSet(paths, residual, rate, 1, mix=mix_path) as files:  # opened first: drawing can take minutes
+        if continued is not None:
+            music = model.continued(_read(continued, model), model.sample_rate, seconds, seed, sampling)
+        elif accompanied is not None:
+            part = _read(accompanied, model, seconds)
+            music = model.accompanied(part, model.sample_rate, keep, seed, sampling)
+        else:
+            music = model.sample(seconds, seed, sampling)
+        stems, mix = (resample(part, music.sample_rate, rate) for part in (music.stems.flatten(0, 1), music.mixture))
         files.write(mix, stems[:, None])
-        writer.write(mix)
     return GeneratedFiles(
-        paths=files.paths | {MIX: mix_path},
+        paths=files.paths,
         sample_rate=rate,
         n_samples=files.n_samples,
-        clipped=writer.clipped,
+        clipped=files.clipped[MIX],
         elapsed_seconds=time.monotonic() - began,
     )
 

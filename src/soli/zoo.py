@@ -48,6 +48,7 @@ SYSTEMS: Mapping[tuple[str, str], str] = {
 BUNDLED: Mapping[str, str] = {
     "default": "classcond-modern",
     "classcond": "classcond-modern",
+    "rqvae": "rqvae-modern",
 }
 """Name a user may load -> its folder under `WEIGHTS`."""
 

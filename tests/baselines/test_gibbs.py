@@ -111,6 +111,28 @@ def test_the_network_is_told_exactly_what_is_not_estimated_anew() -> None:
         assert (after[:, subset] != before[:, subset]).all()
 
 
+@pytest.mark.parametrize("n_steps", [0, 1, 4, 16, 64])
+def test_the_end_of_the_chain_is_found_without_the_steps_that_it_forgets(n_steps: int) -> None:
+    toy, mixture = Toy(linear), noise(2, 50)
+    for seed in range(20):
+        gibbs = Gibbs(toy, n_steps, seed)
+        *_, due = gibbs.chain(mixture)
+        toy.told.clear()
+        assert torch.equal(gibbs.end(mixture), due)
+        last = 0
+        for step, subset in enumerate(draw_subsets(4, n_steps, seed), start=1):
+            last = step if subset.all() else last
+        assert len(toy.told) == 1 + n_steps - last
+
+
+@pytest.mark.parametrize("make", [modern, paper])
+def test_a_network_that_is_told_only_zeros_is_told_nothing(make: Callable[..., Separator]) -> None:
+    gibbs, mixture = Gibbs(make(partial_stems=True), 8), song().sum(dim=0)
+    assert draw_subsets(4, 8)[:4].all(dim=1).any()  # some of it is forgotten
+    *_, due = gibbs.chain(mixture)
+    assert torch.equal(gibbs.separate(mixture, RATE).stems[:, 0], due[0])
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_a_contraction_converges_to_its_fixed_point(seed: int) -> None:
     """Row sums of |W| are 0.6: once every stem has been estimated anew, all errors are 0.6 of what they were."""

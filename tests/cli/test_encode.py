@@ -60,6 +60,16 @@ def test_options_reach_the_files(run: Run, model: Path) -> None:
     assert np.abs(few - all_levels).max() > 1e-3
 
 
+def test_a_model_in_this_very_folder_has_a_name(run: Run, model: Path, tmp_path, monkeypatch) -> None:
+    assert run("encode", song("song.wav"), "-o", tmp_path / "a.soli").code == 0
+    monkeypatch.chdir(model)
+    out = tmp_path / "out"
+    assert run("decode", tmp_path / "a.soli", "-m", ".", "-o", out, "--filename", "{model}/{stem}.{ext}").code == 0
+    assert files_in(out) == [f"{out}/rqvae/{source}.wav" for source in SOURCES]
+    assert run("encode", tmp_path / "place" / "song.wav", "-m", ".", "-o", tmp_path / "b.soli").code == 0
+    assert read_codes(tmp_path / "b.soli").model == "rqvae"
+
+
 def test_older_files_are_replaced(run: Run, model: Path) -> None:
     Path("song.soli").write_text("old")
     Path("stems/song").mkdir(parents=True)
@@ -79,6 +89,8 @@ def test_older_files_are_replaced(run: Run, model: Path) -> None:
         (("encode", "song.wav", "-o", "folder"), ["folder"]),
         (("encode", "song.wav", "-o", "song.wav"), ["song.wav", "own recording"]),
         (("encode", "song.wav", "-o", "empty.wav/a.soli"), ["empty.wav"]),
+        (("encode", "song.wav", "-o", f"{'x' * 300}.soli"), ["xxx.soli", "cannot be written"]),
+        (("encode", "song.wav", "-o", f"new/{'x' * 300}/a.soli"), ["a.soli", "cannot be written"]),
         (("encode", "song.wav", "--device", "gpu"), ["'gpu'"]),
         (("decode", "missing.soli"), ["missing.soli"]),
         (("decode", "song.wav"), ["song.wav", "not a file of codes"]),

@@ -12,6 +12,8 @@ from rqvae_models import RATE, song
 from rqvae_music import music, save
 from soli import zoo
 from soli.cli.main import run as run_soli
+from soli.systems.rqvae.music import separator as module
+from soli.systems.rqvae.music.separator import RQVAEMusic
 from tiny import install
 
 STEMS = ("bass", "drums", "guitar", "piano")
@@ -67,6 +69,10 @@ def test_a_song_is_continued_and_accompanied(run: Run, model: Path) -> None:
         (("--top-p", "1.5"), "top_p=1.5"),
         (("--seed", "-1"), "seed=-1; allowed: 0 to"),
         (("--temperature", "-1"), "temperature=-1.0"),
+        (("--temperature", "1e-310"), "temperature=1e-310; allowed: 1e-06 or more"),
+        (("--seconds", "1e12"), "seconds=1000000000000.0; allowed: above 0, up to 3600"),
+        (("--accompany", "song.wav", "--keep", "bass", "--seconds", "1e308"), "allowed: above 0, up to 3600"),
+        (("--out", "song.wav"), "song.wav/bass.wav: cannot be written: Not a directory"),
         (("--keep", "bass"), "keep bass of which song"),
         (("--accompany", "song.wav"), "keep nothing; allowed: some but not all of bass"),
         (("--accompany", "song.wav", "--keep", "voice"), "keep voice; allowed: some but not all of bass"),
@@ -88,6 +94,31 @@ def test_a_mistake_gets_one_line_and_leaves_nothing(run: Run, model: Path, optio
     assert part in outcome.complaint
     assert files_in("music") == ["music/mix.wav"]
     assert Path("music/mix.wav").read_bytes() == before
+
+
+def test_a_place_that_cannot_be_written_to_is_found_before_there_is_music(run: Run, model: Path, monkeypatch) -> None:
+    monkeypatch.setattr(RQVAEMusic, "sample", lambda *_: pytest.fail("music was made"))
+    Path("taken").write_text("a file")
+    assert "taken/bass.wav: cannot be written" in run("generate", "-m", model, "-o", "taken").complaint
+
+
+def test_without_a_place_for_the_mix_there_are_no_stems_either(run: Run, model: Path) -> None:
+    Path("music/mix.wav").mkdir(parents=True)
+    outcome = run("generate", "--seconds", "0.2", "-m", model)
+    assert outcome.code == 2
+    assert "mix.wav: cannot be written" in outcome.complaint
+    assert [path.name for path in Path("music").iterdir()] == ["mix.wav"]
+
+
+def test_what_clipping_cut_off_goes_with_the_next_music(run: Run, model: Path, monkeypatch) -> None:
+    decode = module.decode_stream
+    with monkeypatch.context() as loud:
+        loud.setattr(module, "decode_stream", lambda *rest: (1000 * piece for piece in decode(*rest)))
+        facts = json.loads(run("generate", "--seconds", "0.2", "-m", model, "--json").out)
+    assert facts["clipped"] > 0
+    assert Path(facts["paths"]["residual"]).is_file()
+    assert run("generate", "--seconds", "0.2", "-m", model).code == 0
+    assert files_in("music") == [f"music/{name}.wav" for name in sorted((*STEMS, "mix"))]
 
 
 def test_a_model_that_makes_no_music_says_so(run: Run, model: Path, monkeypatch, tmp_path) -> None:

@@ -29,6 +29,14 @@ def test_options_reach_the_files(run: Run) -> None:
     assert files_in("out") == ["out/default-drums-song.flac", "out/default-residual-song.flac"]
 
 
+def test_a_model_in_this_very_folder_has_a_name(run: Run, tmp_path, monkeypatch) -> None:
+    path, (folder,) = song("song.wav").absolute(), (tmp_path / "weights").iterdir()
+    monkeypatch.chdir(folder)
+    outcome = run("separate", path, "-m", ".", "-o", tmp_path / "out", "--filename", "{model}/{stem}.{ext}")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert {Path(written).parent for written in files_in(tmp_path / "out")} == {tmp_path / "out" / folder.name}
+
+
 def bad_file(kind: str) -> Path:
     path = Path(f"{kind}.wav")
     match kind:

@@ -3,12 +3,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import soundfile
 import torch
 
 from data_trees import parts, with_mixture, write
 from rqvae_models import RATE, modern, paper, song
 from soli import zoo
+from soli.audio import read
 from soli.baselines.gibbs import Gibbs
+from soli.codes import decode_file, encode_file
 from soli.data.layouts import open_dataset
 from soli.errors import SoliError
 from soli.evaluation.estimators import check_estimator, find_estimator
@@ -84,6 +87,23 @@ def test_gibbs_steps_are_taken(model: Path) -> None:
     assert any(not torch.equal(plain[name], found[name]) for name in NAMES)
 
 
+@pytest.mark.parametrize("seconds", [1.0, 2.0, 5.3])
+@pytest.mark.parametrize("preset", ["modern", "paper"])
+def test_codes_are_those_of_a_file_however_long_it_is(tmp_path: Path, monkeypatch, preset: str, seconds: float) -> None:
+    separator = with_codes(modern() if preset == "modern" else paper(strides=(5, 3)))  # 15 divides no power of two
+    monkeypatch.setattr(type(separator), "segment_seconds", 2.0)
+    monkeypatch.setattr(type(separator), "context_seconds", 0.3)
+    model, track = zoo.save(separator, tmp_path / "model", CARD), example(2, seconds)
+    soundfile.write(tmp_path / "song.wav", track.mixture.T.numpy(), RATE, subtype="FLOAT")
+    encode_file(tmp_path / "song.wav", tmp_path / "song.soli", model=model)
+    for n_levels in (None, 2):
+        written = decode_file(tmp_path / "song.soli", tmp_path / "stems", model=model, levels=n_levels).paths
+        found = find_estimator(f"codec{'' if n_levels is None else f'-{n_levels}'}:{model}")(track)
+        for name in NAMES:
+            due = read(written[name])[0].expand(2, -1)
+            torch.testing.assert_close(found[name].clamp(-1, 1), due, atol=2**-15, rtol=0)
+
+
 @pytest.mark.parametrize("n_levels", [None, 1, 2, 3])
 def test_codes_are_all_that_is_heard_of_the_mixture(model: Path, n_levels: int | None) -> None:
     song = example()
@@ -120,10 +140,15 @@ def test_uses_that_a_model_does_not_have_are_refused(tmp_path: Path, model: Path
     plain = zoo.save(modern(), tmp_path / "plain", CARD)
     with pytest.raises(SoliError, match=r"plain: Gibbs steps need a model with partial_stems = true"):
         find_estimator(f"gibbs-4:{plain}")
-    with pytest.raises(SoliError, match="4 levels of codes; allowed for this model: 1 to 3"):
-        find_estimator(f"codec-4:{model}")(example())
-    with pytest.raises(SoliError, match="default: this model has no codes to decode"):
-        find_estimator("codec:default")
+    with pytest.raises(SoliError, match="model: 4 levels of codes; allowed for this model: 1 to 3"):
+        find_estimator(f"codec-4:{model}")
+    for n_levels in (0, 4):
+        with pytest.raises(SoliError, match=f"{n_levels} levels of codes; allowed for this model: 1 to 3"):
+            Decoded(with_codes(paper()), n_levels)
+    gaussian = zoo.save(paper(bottleneck="vae"), tmp_path / "vae", CARD)
+    for name in ("default", str(gaussian)):
+        with pytest.raises(SoliError, match=f"{name}: this model has no codes to decode"):
+            find_estimator(f"codec:{name}")
 
 
 def test_they_stand_in_a_table_beside_the_model(tmp_path: Path, model: Path) -> None:

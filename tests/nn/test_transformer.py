@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from soli.nn.attention import SelfAttention
-from soli.nn.transformer import CausalAttention, CausalTransformer
+from soli.nn.transformer import CausalAttention, CausalTransformer, _attended
 
 
 def transformer() -> CausalTransformer:
@@ -32,6 +32,23 @@ def test_a_frame_hears_itself_and_all_before_it_and_none_after() -> None:
         (gradient,) = torch.autograd.grad(model(x)[:, frame].square().sum(), x)
         heard = gradient.abs().amax(dim=(0, 2)) > 0
         assert heard.tolist() == [other <= frame for other in range(12)]
+
+
+def test_away_from_the_cpu_the_callers_precision_stays() -> None:
+    model = transformer().to("meta")
+    x, past = frames().to("meta"), None
+    assert model(x).dtype == torch.float32
+    _, past = model.extend(x, past)
+    assert {tensor.dtype for layer in past for tensor in layer} == {torch.float32}
+
+
+def test_on_the_cpu_attention_is_in_float32_under_autocast() -> None:
+    query = torch.randn(1, 2, 5, 8, dtype=torch.bfloat16, generator=torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", torch.bfloat16):
+        heard = _attended(query, query, query, None)
+    exact = query.float()
+    exact = torch.nn.functional.scaled_dot_product_attention(exact, exact, exact, is_causal=True)
+    assert torch.equal(heard, exact)
 
 
 @pytest.mark.parametrize("lengths", [[1] * 12, [5, 1, 6], [12], [1, 11]])

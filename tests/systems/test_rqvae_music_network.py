@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from rqvae_music import codec, music
+from soli.errors import SoliError
 from soli.systems.rqvae.music.codec import quantizer_of
 from soli.systems.rqvae.music.network import RQTransformer
 from soli.systems.rqvae.music.training import MusicTask
@@ -86,6 +88,26 @@ def test_frames_are_heard_as_the_latents_the_codec_decodes(network: RQTransforme
     latents = quantizer_of(codec()).decode(given)  # [B S E N]
     expected = network.from_latents(latents.permute(0, 3, 1, 2).flatten(2))
     torch.testing.assert_close(network.embedded(given), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"n_heads": 5}, "n_heads = 5; 24 features do not divide into heads of even width"),
+        ({"depth_heads": 16}, "depth_heads = 16; 16 features do not divide"),
+        ({"n_frames": 0}, "n_frames = 0; allowed: at least 1"),
+        ({"depth_layers": -1}, "depth_layers = -1; allowed: at least 1"),
+    ],
+)
+def test_sizes_that_make_no_sense_are_named(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(SoliError, match=message):
+        music(**settings)
+
+
+@pytest.mark.parametrize("every", [0, -2, 1.5, "two"])
+def test_a_distance_of_frames_that_is_no_count_is_named(every: Any) -> None:
+    with pytest.raises(SoliError, match=r"depth_every = .*; allowed: a whole number, 1 or more"):
+        MusicTask(music(), depth_every=every)
 
 
 def test_it_learns_a_pattern_far_below_the_entropy_of_its_codes() -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import importlib
 import json
 import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,9 +13,13 @@ from audio_fakes import noise, save
 from rqvae_models import RATE
 from rqvae_music import CARD, codec, music
 from soli import zoo
+from soli.data.build import DataSource, open_caches
+from soli.data.cache import Cache
+from soli.data.tracks import Track
 from soli.errors import SoliError
 from soli.separator import Generative
-from soli.training.code_sets import batches, frequencies, read_codes
+from soli.training import code_sets
+from soli.training.code_sets import Songs, batches, frequencies, open_codes, read_codes
 from soli.training.fit import LOG
 from soli.training.music import level_nll
 from soli.training.run import run_recipe
@@ -119,12 +125,97 @@ def test_a_recipe_becomes_music_and_goes_on_where_it_was_killed(tmp_path: Path) 
         ("task.colour=1", r"\[task\] of this recipe does not fit MusicTask .*'colour'"),
         ("model.n_frames=9999", "no song of 9999 frames"),
         ("codec=nowhere", "unknown model 'nowhere'"),
+        ("n_songs=-1", "n_songs = -1; allowed: 0 or more"),
+        ("validation_songs=-1", "validation_songs = -1"),
+        ("threads=-1", "threads = -1"),
+        ("model.n_heads=3", "n_heads = 3; 16 features do not divide"),
+        ("task.depth_every=0", "depth_every = 0"),
+        ("data=[]", "no song to train on; collections in this recipe: none"),
     ],
 )
 def test_mistakes_in_a_recipe_are_one_line(tmp_path: Path, override: str, message: str) -> None:
+    path, said = recipe(tmp_path), []
     with pytest.raises(SoliError, match=message) as caught:
-        run_recipe(recipe(tmp_path), [override], False)
+        run_recipe(path, [override], False, report=said.append)
     assert "\n" not in str(caught.value)
+    assert not said or override == "model.n_frames=9999"  # songs say how long they are only when they are encoded
+
+
+def test_a_folder_without_songs_to_train_on_is_named(tmp_path: Path) -> None:
+    path = recipe(tmp_path)
+    (tmp_path / "songs" / "train").rename(tmp_path / "songs" / "test")
+    with pytest.raises(SoliError, match="no song to train on; collections in this recipe: mine"):
+        run_recipe(path, [], False)
+
+
+def open_two(folder: Path, said: list[str], n_songs: int = 0) -> Songs:
+    """Codes of the songs to train on."""
+    (cache,) = (Cache(place) for place in (folder / "cache").iterdir() if place.is_dir())
+    return open_codes(folder / "some.codes.safetensors", codec(), cache, "train", n_songs, said.append)
+
+
+def cached(folder: Path) -> None:
+    """Two songs to train on, decoded."""
+    recipe(folder)
+    source = DataSource(collection="mine", kind="dataset", path=str(folder / "songs"), layout="stems")
+    open_caches(folder / "cache", (source,), [].append, sample_rate=RATE, n_channels=1)
+
+
+def test_only_songs_that_have_no_codes_are_encoded(tmp_path: Path) -> None:
+    cached(tmp_path)
+    said: list[str] = []
+    assert list(open_two(tmp_path, said, 1)) == ["mine/one"]
+    whole = open_two(tmp_path, said)
+    assert list(whole) == ["mine/one", "mine/two"]
+    assert list(open_two(tmp_path, said, 1)) == ["mine/one"]
+    encoded = [line.split()[0] for line in said if "frames of codes" in line]
+    assert encoded == ["mine/one", "mine/two"]  # each once
+    kept = read_codes(tmp_path / "some.codes.safetensors")
+    assert kept.keys() == whole.keys()
+    assert all(torch.equal(kept[name], whole[name]) for name in whole)
+
+
+def test_codes_made_before_a_crash_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cached(tmp_path)
+    monkeypatch.setattr(code_sets, "_WRITTEN_TOGETHER", 1)
+
+    class Broken(list[str]):
+        def append(self, line: str) -> None:
+            if "two" in line:
+                raise Killed
+
+    with pytest.raises(Killed):
+        open_two(tmp_path, Broken())
+    assert list(read_codes(tmp_path / "some.codes.safetensors")) == ["mine/one"]
+
+
+def test_other_audio_under_the_same_names_gets_other_codes(tmp_path: Path) -> None:
+    path, said = recipe(tmp_path), []
+    run_recipe(path, ["training.steps=1"], False, report=said.append)
+    assert sum("no song has guitar, piano; the codec does not know: vocals" in line for line in said) == 2
+    (tmp_path / "songs").rename(tmp_path / "older")
+    shutil.copytree(tmp_path / "older", tmp_path / "others")
+    save(tmp_path / "others" / "train" / "two" / "bass.wav", noise(1, 2 * RATE, seed=99), RATE)
+    text = path.read_text().replace("/songs", "/others").replace("/run", "/another")
+    path.write_text(text)
+    said.clear()
+    run_recipe(path, ["training.steps=1"], False, report=said.append)
+    assert "mine/two (train): 126 frames of codes" in said
+    files = {file: read_codes(file) for file in (tmp_path / "cache").glob("mine-train-*.codes.safetensors")}
+    assert sorted(songs["mine/two"].shape[-1] for songs in files.values()) == [63, 126]
+
+
+def test_the_benchmark_refuses_songs_of_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+    unheard = importlib.import_module("music").unheard
+    tracks = [Track(name="one", stems={}), Track(name="two", stems={}, split="test")]
+    assert unheard(tracks, {"mine/three": torch.zeros(0)}) == tracks
+    with pytest.raises(SoliError, match="one is a song of the training"):
+        unheard(tracks, {"mine/one": torch.zeros(0)})
+    with pytest.raises(SoliError, match="four is a song of the training"):
+        unheard([*tracks, Track(name="four", stems={}, split="train")], {})
+    with pytest.raises(SoliError, match="songs to measure on: 1; allowed: 2 or more"):
+        unheard(tracks[:1], {})
 
 
 def test_a_crop_depends_on_seed_and_index_alone() -> None:

@@ -19,6 +19,9 @@ from soli.errors import SoliError
 RESIDUAL = "residual"
 """Name of what the stems lack of the mixture."""
 
+MIX = "mix"
+"""Name of the mixture itself."""
+
 _CHUNK = 65536  # samples
 
 
@@ -44,7 +47,8 @@ class StemSet:
     """Write stems and the residual; the files are named only after all of them are complete.
 
     The residual is what the other files, as stored, lack of the mixture: what no source claims, and what clipping cut
-    off. Its file begins with the first sample above `SILENCE_DBFS`, after zeros; without such a sample there is none.
+    off. Its file begins with the first sample above `SILENCE_DBFS`, after zeros; without such a sample there is none,
+    and an older one goes.
 
     Args:
         paths: of the stems by name, in the order of the source axis.
@@ -53,6 +57,7 @@ class StemSet:
         n_channels: of the mixture.
         subtype: see `AudioWriter`.
         n_samples: expected length, if known.
+        mix: path of the mixture itself, which then appears with its stems; None for none.
 
     Attributes:
         peaks: by name of the file, the highest absolute sample before any clipping; 1 is full scale.
@@ -71,6 +76,7 @@ class StemSet:
         subtype: str | None = None,
         *,
         n_samples: int | None = None,
+        mix: Path | None = None,
     ) -> None:
         self.peaks: dict[str, float] = {}
         self.n_samples = 0
@@ -78,12 +84,12 @@ class StemSet:
         self._folders: list[Path] = []
         self._writers: dict[str, AudioWriter] = {}
         self._stems = tuple(paths)
-        self._residual_path = residual
+        self._residual_path, self._has_mix = residual, mix is not None
         self._make_writer = partial(
             AudioWriter, sample_rate=sample_rate, n_channels=n_channels, subtype=subtype, n_samples=n_samples
         )
         try:
-            for name, path in paths.items():
+            for name, path in (paths if mix is None else {**paths, MIX: mix}).items():
                 self._open(name, path)
         except BaseException:
             self.discard()
@@ -115,6 +121,7 @@ class StemSet:
             for writer in self._writers.values():
                 writer.commit()
                 named.append(writer)
+            self._drop_older_residual()
         except BaseException:
             for writer in named:
                 writer.path.unlink(missing_ok=True)
@@ -163,11 +170,23 @@ class StemSet:
         self._writers[name] = self._make_writer(path)
         self.peaks[name] = 0.0
 
+    def _drop_older_residual(self) -> None:
+        """Remove the residual of an earlier run where this one has none: it is no part of these files' sum."""
+        path = self._residual_path
+        if RESIDUAL in self._writers or not path.is_file():
+            return
+        try:
+            path.unlink()
+        except OSError as error:
+            raise SoliError(f"{path}: this older residual cannot be removed: {error.strerror}") from error
+
     def _write_chunk(self, mixture: Tensor, stems: Tensor) -> None:
         """Append a short block, for which the copies made here weigh little."""
         bits = self._writers[self._stems[0]].bits
         exact = torch.float32 if bits == 16 else torch.float64  # float32 holds sums of 16-bit integers
         mixture, stems = mixture.to(exact), stems.to(exact)
+        if self._has_mix:
+            self._write(MIX, mixture)
         goal = mixture
         if bits is not None:
             goal, stems = round_together(mixture[None], bits)[0], round_together(stems, bits)

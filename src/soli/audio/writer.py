@@ -186,7 +186,8 @@ class AudioWriter:
                 bitrate_mode="CONSTANT" if container == "MP3" else None,
             )
         except (soundfile.LibsndfileError, OSError) as error:
-            self._temporary.unlink(missing_ok=True)
+            with suppress(OSError):  # its folder is not one
+                self._temporary.unlink(missing_ok=True)
             raise self._failure(error) from error
 
     def _failure(self, error: BaseException | None) -> SoliError:

@@ -37,7 +37,7 @@ class PartialStems(Protocol):
 
 
 class Gibbs(Separator):
-    """A separator whose estimates are corrected in steps, each of which costs as much as separating once.
+    """A separator whose estimates are corrected in steps, each of which costs at most as much as separating once.
 
     Every channel and every segment of a recording goes through the same subsets: a batch gives what its items give one
     by one, and neighbouring segments fit where they are cross-faded.
@@ -62,7 +62,6 @@ class Gibbs(Separator):
         self.separator: PartialStems = separator
         self.n_steps, self.seed = n_steps, seed
 
-    @torch.inference_mode()
     def chain(self, mixture: Tensor) -> Iterator[Tensor]:
         """The estimates as they become better.
 
@@ -72,9 +71,30 @@ class Gibbs(Separator):
         Yields:
             `[B S T]` after 0, 1, … N steps.
         """
+        yield from self._steps(mixture, draw_subsets(len(self.sources), self.n_steps, self.seed))
+
+    def end(self, mixture: Tensor) -> Tensor:
+        """What `chain` yields last, without the steps that leave nothing there.
+
+        A step that estimates all stems anew forgets what was before and is one pass: the chain can begin with it.
+
+        Args:
+            mixture: mono, `[B T]`, no longer than a segment.
+
+        Returns:
+            `[B S T]` after N steps.
+        """
+        subsets = draw_subsets(len(self.sources), self.n_steps, self.seed)
+        whole = subsets.all(dim=1).nonzero()
+        *_, stems = self._steps(mixture, subsets[int(whole[-1]) + 1 :] if len(whole) else subsets)
+        return stems
+
+    @torch.inference_mode()
+    def _steps(self, mixture: Tensor, subsets: Tensor) -> Iterator[Tensor]:
+        """One pass, and what each of the subsets `[N S]` makes of it."""
         stems = self.separator.estimate(mixture)
         yield stems
-        for subset in draw_subsets(len(self.sources), self.n_steps, self.seed):
+        for subset in subsets:
             anew = subset.to(stems.device)[:, None]  # [S 1]
             stems = torch.where(anew, self.separator.estimate(mixture, stems.masked_fill(anew, 0.0)), stems)
             yield stems
@@ -85,7 +105,7 @@ class Gibbs(Separator):
         batch, n_channels, n_samples = mixture.shape
         if n_samples > round(self.segment_seconds * self.sample_rate):
             return torch.stack([self._in_segments(item.float()) for item in mixture])
-        *_, stems = self.chain(mixture.float().reshape(-1, n_samples))
+        stems = self.end(mixture.float().reshape(-1, n_samples))
         return stems.view(batch, n_channels, -1, n_samples).transpose(1, 2)
 
     def _in_segments(self, mixture: Tensor) -> Tensor:

@@ -36,6 +36,7 @@ def query(
     if (example is None) == (example_span is None):
         raise SoliError("give one example: --example FILE or --example-span START-STOP")
     wanted = example if example is not None else _span(str(example_span))
+    from soli.files import model_name
     from soli.queries import query_file
     from soli.zoo import load
 
@@ -46,7 +47,7 @@ def query(
         example=wanted,
         mode=mode,
         format=format,
-        filename=filename.replace("{model}", Path(model).name),
+        filename=filename.replace("{model}", model_name(model)),
     )
     if as_json:
         print_json(asdict(done) | {"model": model, "seconds": done.seconds})

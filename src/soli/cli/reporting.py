@@ -45,7 +45,7 @@ def report_on(
     Raises:
         SoliError: for stems that cannot be read again.
     """
-    from soli.files import track_name
+    from soli.files import model_name, track_name
     from soli.zoo import load, model_info
 
     mixture, stems = read_result(done)
@@ -71,7 +71,7 @@ def report_on(
         seconds=done.elapsed_seconds,
         total_seconds=done.seconds,
         null_dbfs=-float("inf") if silent else done.null_dbfs,
-        model=Path(model).name,
+        model=model_name(model),
         facts=_facts(done, model_info(model), run),
         files={name: _link(file, folder) for name, file in done.paths.items()},
         figures=[figure for figure in (query, embedding, dimension, training_figure(model)) if figure is not None],
@@ -95,6 +95,7 @@ def manifest(done: SeparatedFile, model: str, separator: Separator) -> dict[str,
     import torch
 
     from soli import __version__
+    from soli.files import model_name
     from soli.zoo import model_info
 
     info = model_info(model)
@@ -103,7 +104,7 @@ def manifest(done: SeparatedFile, model: str, separator: Separator) -> dict[str,
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "input": {"name": done.source.name, "sha256": _sha256(done.source), "sample_rate": done.source_rate},
         "model": {
-            "name": Path(model).name,
+            "name": model_name(model),
             "system": info.system,
             "preset": info.preset,
             "sha256": info.sha256,

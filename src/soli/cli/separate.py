@@ -37,7 +37,7 @@ def separate(
     gibbs: Annotated[
         int | None,
         typer.Option(
-            help="Correct the stems in N steps, each as much work; for models with partial stems.", metavar="N"
+            help="Correct the stems in N steps, each at most as much work; for models with partial stems.", metavar="N"
         ),
     ] = None,
     report: Annotated[bool, typer.Option("--report", help="Write an HTML report beside the stems.")] = False,

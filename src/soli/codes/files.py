@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from soli.audio import RESIDUAL, AudioReader, StemSet, resampled_length
 from soli.audio.formats import find_format
 from soli.codes.format import EncodedSong, read_codes, write_codes
 from soli.errors import SoliError
-from soli.files import SeparatedFile, check_template, output_paths
+from soli.files import SeparatedFile, check_template, model_name, output_paths
 from soli.streaming import Progress, resampled
 from soli.systems.rqvae.codec import CodecSeparator
 from soli.systems.rqvae.streaming import decode_stream, encode_stream
@@ -64,17 +65,14 @@ def encode_file(
     began = time.monotonic()
     source, path = Path(source), Path(path)
     with AudioReader(source) as reader:
-        if path.is_dir():
-            raise SoliError(f"{path} is a folder; allowed: the name of a file for the codes")
-        if path.exists() and path.samefile(source):
-            raise SoliError(f"{path}: the codes would overwrite their own recording; choose another name")
+        _check_output(path, source)
         codec = _load(model, device)
         codes, n_samples = encode_stream(
             codec, reader.blocks(), reader.sample_rate, reader.n_samples, progress=progress, name=str(source)
         )
     song = EncodedSong(
         codes=codes,
-        model="".join(letter if letter.isprintable() else "?" for letter in Path(model).absolute().name),
+        model="".join(letter if letter.isprintable() else "?" for letter in model_name(model)),
         sha256=model_info(model).sha256,
         sources=codec.sources,
         sample_rate=codec.sample_rate,
@@ -129,7 +127,7 @@ def decode_file(
     if levels is not None and not 1 <= levels <= n_codebooks:
         raise SoliError(f"levels={levels}; allowed for {source}: 1 to {n_codebooks}")
     codec = _load_for(song, source, model, device)
-    name = Path(model).name
+    name = model_name(model)
     paths = output_paths(source, folder, (*song.sources, RESIDUAL), extension, filename=filename, model=name)
     residual, rate = paths.pop(RESIDUAL), container.nearest_rate(song.sample_rate)
     pieces = decode_stream(codec, song.codes[:, :levels], song.n_samples, progress=progress, name=str(source))
@@ -151,6 +149,20 @@ def decode_file(
         peaks=files.peaks,
         clipped=files.clipped,
     )
+
+
+def _check_output(path: Path, source: Path) -> None:
+    """Refuse what cannot be written to before there is any work; nothing is left there."""
+    try:
+        if path.is_dir():
+            raise SoliError(f"{path} is a folder; allowed: the name of a file for the codes")
+        if path.exists() and path.samefile(source):
+            raise SoliError(f"{path}: the codes would overwrite their own recording; choose another name")
+        there = next(folder for folder in path.parents if folder.exists())
+        with NamedTemporaryFile(dir=there, prefix=f".{path.name}."):  # named as `write_codes` will name its own
+            pass
+    except OSError as error:
+        raise SoliError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
 def _load(model: str | Path, device: str) -> CodecSeparator:

@@ -154,6 +154,8 @@ def _read(stream: BinaryIO) -> EncodedSong:
     except (struct.error, IndexError, UnicodeDecodeError) as error:
         raise SoliError("truncated or damaged: its header cannot be read") from error
     sha256, sample_rate, n_samples, samples_per_frame, *shape, codebook_size, _ = fields
+    if codebook_size < 2 or 0 in shape:
+        raise SoliError(f"damaged: its header announces codes {shape} of codebooks of {codebook_size}")
     n_codes, bits = shape[0] * shape[1] * shape[2], code_bits(codebook_size)
     end = start + packed_size(n_codes, bits)
     if size != end + _CHECKSUM.size:

@@ -16,7 +16,7 @@ from soli.errors import SoliError
 from soli.evaluation.examples import Estimator, Example, checked
 from soli.evaluation.protocols import Protocol
 from soli.evaluation.stem_folders import StemFolder
-from soli.evaluation.wrapped import USAGES, find_wrapped, load_wrapped
+from soli.evaluation.wrapped import USAGES, Decoded, find_wrapped, load_wrapped
 from soli.separator import Separator
 from soli.streaming import stream
 from soli.zoo import load, model_info
@@ -69,7 +69,8 @@ def find_estimator(name: str, device: str = "cpu") -> Estimator:
     if baseline := find_baseline(name):
         return _standing_for(_model(load_baseline(name).to(resolve_device(device))), baseline.stands_for)
     if wrapped := find_wrapped(name):
-        return _model(load_wrapped(wrapped, device))
+        separator = load_wrapped(wrapped, device)
+        return _model(separator, whole=isinstance(separator, Decoded))
     return _model(load(name, device))
 
 
@@ -138,12 +139,13 @@ def _oracle(kind: Oracle) -> Estimator:
     return separate
 
 
-def _model(separator: Separator) -> Estimator:
-    """A model used as files are: in segments, resampled where needed."""
+def _model(separator: Separator, *, whole: bool = False) -> Estimator:
+    """A model used as files are: in segments unless it makes its own of the whole, resampled where needed."""
 
     def separate(example: Example) -> dict[str, Tensor]:
-        length = example.mixture.shape[-1]
-        pieces = list(stream(separator, [example.mixture], example.sample_rate, length, name=example.track))
+        length, rate = example.mixture.shape[-1], example.sample_rate
+        seconds = max(separator.segment_seconds, length / rate + 1) if whole else None
+        pieces = stream(separator, [example.mixture], rate, length, segment_seconds=seconds, name=example.track)
         return dict(zip(separator.sources, torch.cat([piece.stems for piece in pieces], dim=-1), strict=True))
 
     return separate

@@ -11,6 +11,7 @@ from soli.baselines.gibbs import Gibbs
 from soli.errors import SoliError
 from soli.separator import Separator
 from soli.systems.rqvae.codec import CodecSeparator
+from soli.systems.rqvae.streaming import decode_stream, encode_stream
 from soli.zoo import load
 
 GIBBS, CODEC = "gibbs", "codec"
@@ -32,7 +33,7 @@ class Wrapped(NamedTuple):
 
 
 class Decoded(Separator):
-    """What the codes of a mixture alone give: decode(encode(mixture)).
+    """What the codes of a mixture alone give, of any length and by the way of `soli encode` and `soli decode`.
 
     Codes are of one channel, so every channel of the estimates is the same.
 
@@ -48,18 +49,22 @@ class Decoded(Separator):
         super().__init__()
         self.sample_rate, self.sources = separator.sample_rate, separator.sources
         self.segment_seconds, self.context_seconds = separator.segment_seconds, separator.context_seconds
-        if not isinstance(separator, CodecSeparator):
-            raise SoliError("this model has no codes to decode; allowed: models of the system rqvae")
+        if not (isinstance(separator, CodecSeparator) and separator.n_codebooks):
+            raise SoliError("this model has no codes to decode; allowed: models of the system rqvae with codebooks")
+        if n_levels is not None and not 1 <= n_levels <= separator.n_codebooks:
+            raise SoliError(f"{n_levels} levels of codes; allowed for this model: 1 to {separator.n_codebooks}")
         self.separator, self.n_levels = separator, n_levels
 
     @torch.inference_mode()
     def _separate(self, mixture: Tensor) -> Tensor:
         """`[B C T]` -> `[B S C T]`."""
-        codes = self.separator.encode(mixture, self.sample_rate)
-        if self.n_levels is not None and self.n_levels > codes.shape[2]:
-            raise SoliError(f"{self.n_levels} levels of codes; allowed for this model: 1 to {codes.shape[2]}")
-        stems = self.separator.decode(codes[:, :, : self.n_levels], mixture.shape[-1])
-        return stems.expand(-1, -1, mixture.shape[1], -1)
+        stems = torch.stack([self._heard(item) for item in mixture.float().cpu()])
+        return stems.expand(-1, -1, mixture.shape[1], -1).to(mixture.device)
+
+    def _heard(self, mixture: Tensor) -> Tensor:
+        """`[C T]` -> `[S 1 T]`."""
+        codes, n_samples = encode_stream(self.separator, [mixture], self.sample_rate)
+        return torch.cat(list(decode_stream(self.separator, codes[:, : self.n_levels], n_samples)), dim=-1)
 
 
 def find_wrapped(name: str) -> Wrapped | None:

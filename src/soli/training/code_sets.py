@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -20,19 +21,23 @@ from soli.zoo import write_whole
 Songs = Mapping[str, Tensor]
 """Name of a song -> its codes, int16 `[S K N]`."""
 
+_WRITTEN_TOGETHER = 32  # songs
+
 
 def open_codes(
     path: Path, codec: CodecSeparator, cache: Cache, split: str, n_songs: int, report: Callable[[str], None]
 ) -> Songs:
-    """Read the codes of a split, or encode its songs if the file is not there or holds other ones.
+    """Read the codes of a split, and encode the songs that the file does not hold yet.
+
+    What has been encoded is written every few songs, beside what the file held before.
 
     Args:
-        path: of the file; whoever names it sees to it that another codec has another one.
+        path: of the file; whoever names it sees to it that another codec or cache has another one.
         codec: encodes the sum of its sources.
         cache: at the codec's rate, with one channel.
         split: `"train"` or `"validation"`.
         n_songs: at most so many; 0 for all.
-        report: called with a line per song that is encoded.
+        report: called with a line per song that is encoded, and one if no song has some source of the codec.
 
     Returns:
         The songs.
@@ -40,17 +45,17 @@ def open_codes(
     Raises:
         SoliError: when the file cannot be written.
     """
-    tracks = dict(list(cache.tracks(split))[: n_songs or None])
+    _report_absent(cache, split, codec.sources, report)
+    tracks = dict(islice(cache.tracks(split), n_songs or None))
     songs = read_codes(path) if path.is_file() else {}
-    if songs.keys() == tracks.keys():
-        return {name: songs[name] for name in tracks}  # a file keeps no order
-    songs = {}
-    for name, stems in tracks.items():
-        codes, _ = encode_stream(codec, [_mixture(cache, stems, codec.sources)], cache.sample_rate)
+    missing = [name for name in tracks if name not in songs]
+    for count, name in enumerate(missing, start=1):
+        codes, _ = encode_stream(codec, [_mixture(cache, tracks[name], codec.sources)], cache.sample_rate)
         songs[name] = codes.short()
         report(f"{name} ({split}): {songs[name].shape[-1]} frames of codes")
-    write_whole(path, save(songs))
-    return songs
+        if count % _WRITTEN_TOGETHER == 0 or count == len(missing):
+            write_whole(path, save(songs))
+    return {name: songs[name] for name in tracks}  # a file keeps no order
 
 
 def read_codes(path: Path) -> dict[str, Tensor]:
@@ -118,6 +123,15 @@ def _crop(songs: list[Tensor], lengths: list[int], n_frames: int, seed: str) -> 
     (codes,) = dice.choices(songs, lengths)
     start = dice.randint(0, codes.shape[-1] - n_frames)
     return codes[..., start : start + n_frames]
+
+
+def _report_absent(cache: Cache, split: str, sources: tuple[str, ...], report: Callable[[str], None]) -> None:
+    """Say which of a codec's sources no song has, and which stems are left out as the codec does not know them."""
+    labels = {stem.label for _, stems in cache.tracks(split) for stem in stems}
+    absent = [source for source in sources if source not in labels]
+    if labels and absent:
+        left_out = ", ".join(sorted(labels.difference(sources))) or "none"
+        report(f"{cache.folder.name} ({split}): no song has {', '.join(absent)}; the codec does not know: {left_out}")
 
 
 def _mixture(cache: Cache, stems: list[CachedStem], sources: tuple[str, ...]) -> Tensor:

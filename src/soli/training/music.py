@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 from collections.abc import Callable
@@ -58,6 +59,11 @@ class MusicRecipe:
     n_songs: int = 0
     validation_songs: int = 16
     threads: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("n_songs", "validation_songs", "threads"):
+            if getattr(self, name) < 0:
+                raise SoliError(f"{name} = {getattr(self, name)}; allowed: 0 or more")
 
 
 class LevelNLL(NamedTuple):
@@ -126,6 +132,9 @@ def run_music(
     torch.manual_seed(config.seed)
     task = build_music_task(recipe, codec, refer(codec, name, sha256))
     train = _songs(recipe, codec, sha256, "train", recipe.n_songs, report)
+    if not train:
+        names = ", ".join(source.collection for source in recipe.data) or "none"
+        raise SoliError(f"no song to train on; collections in this recipe: {names}")
     heard = _songs(recipe, codec, sha256, "validation", recipe.validation_songs, report)
     usual = frequencies(train, task.separator.config.codec.codebook_size)
     task.separator.transformer.expect(usual)
@@ -222,7 +231,8 @@ def _songs(
     folder, songs = Path(recipe.cache), {}
     caches = open_caches(folder, recipe.data, report, sample_rate=codec.sample_rate, n_channels=1)
     for source, cache in zip(recipe.data, caches, strict=True):
-        path = folder / f"{source.collection}-{split}-{sha256[:12]}.codes.safetensors"
+        content = hashlib.sha256((cache.folder / "index.json").read_bytes()).hexdigest()  # other audio has other codes
+        path = folder / f"{source.collection}-{split}-{sha256[:12]}-{content[:8]}.codes.safetensors"
         songs |= open_codes(path, codec, cache, split, n_songs, report)
     return songs
 

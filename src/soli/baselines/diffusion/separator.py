@@ -60,7 +60,8 @@ class Diffusion(Separator):
 
     def _in_segments(self, mixture: Tensor) -> Tensor:
         """`[C T]` -> `[S C T]`."""
-        return torch.cat([piece.stems for piece in stream(self, [mixture], self.sample_rate)], dim=-1)
+        stems = torch.cat([piece.stems for piece in stream(self, [mixture], self.sample_rate)], dim=-1)
+        return stems.to(mixture.device)
 
     def _separate_mono(self, mixture: Tensor) -> Tensor:
         """`[B T]` -> `[B S T]`, all from the same noise."""

@@ -16,6 +16,7 @@ from soli.streaming import stream
 class _Sizes(Protocol):
     """What the configs of both presets say of their codes."""
 
+    n_codebooks: int
     codebook_size: int
 
     @property
@@ -35,6 +36,11 @@ class CodecSeparator(Separator):
     def samples_per_frame(self) -> int:
         """Distance between frames of codes, in samples; the first frame starts at the first sample."""
         return self._sizes.samples_per_latent
+
+    @property
+    def n_codebooks(self) -> int:
+        """K, levels of codes; 0 for a model without codes."""
+        return self._sizes.n_codebooks
 
     @property
     def codebook_size(self) -> int:

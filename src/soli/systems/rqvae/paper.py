@@ -110,6 +110,11 @@ class RQVAEPaper(CodecSeparator):
         self.after = RecurrentLatents(width, config.n_layers, config.dropout)
         self.decoder = StridedDecoder(n_stems, *shape)
 
+    @property
+    def n_codebooks(self) -> int:
+        """K, levels of codes; 0 for the ablation without codes."""
+        return 0 if self.config.bottleneck == "vae" else self.config.n_codebooks
+
     def encode_waveforms(self, mixture: Tensor, known: Tensor | None = None) -> Encoded:
         """Latents and skips, before the bottleneck.
 

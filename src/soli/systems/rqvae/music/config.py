@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+
+from soli.errors import SoliError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,3 +62,12 @@ class MusicConfig:
     depth_features: int = 192
     depth_layers: int = 3
     depth_heads: int = 4
+
+    def __post_init__(self) -> None:
+        for name in [field.name for field in fields(self) if field.name != "codec"]:
+            if getattr(self, name) < 1:
+                raise SoliError(f"{name} = {getattr(self, name)}; allowed: at least 1")
+        for heads, width in (("n_heads", self.n_features), ("depth_heads", self.depth_features)):
+            n_heads = getattr(self, heads)
+            if width % (2 * n_heads):
+                raise SoliError(f"{heads} = {n_heads}; {width} features do not divide into heads of even width")

@@ -15,6 +15,9 @@ from soli.systems.rqvae.music.network import RQTransformer
 WANTED = -1
 """Stands where a code is to be drawn."""
 
+COLDEST = 1e-6
+"""Lowest temperature: below it the likeliest code is drawn all the same, until the logits overflow."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
@@ -31,8 +34,8 @@ class Sampling:
     top_p: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.temperature) and self.temperature > 0):
-            raise SoliError(f"temperature={self.temperature}; allowed: above 0")
+        if not (math.isfinite(self.temperature) and self.temperature >= COLDEST):
+            raise SoliError(f"temperature={self.temperature}; allowed: {COLDEST:g} or more")
         if self.top_k < 0:
             raise SoliError(f"top_k={self.top_k}; allowed: 1 or more, 0 for all codes")
         if not 0 < self.top_p <= 1:
@@ -101,31 +104,40 @@ def complete(network: RQTransformer, codes: Tensor, sampling: Sampling, seed: in
     dice = torch.Generator().manual_seed(seed)
     codes, music = codes.clone(), _Music(network)
     for frame, missing in enumerate(wanted[0, :, 0].T.tolist()):  # by stem
-        state = music.state(codes, frame)
         if any(missing):
+            state = music.state(codes, frame)
             codes[..., frame] = _frame(network, state, codes[..., frame], missing, sampling, dice)
     return codes
 
 
 class _Music:
-    """States of one frame after another, from cached keys and values.
+    """States of later and later frames, from cached keys and values; those before them are heard in one go.
 
     The memory holds so many frames as the transformer was trained on. When it is full, the older half is forgotten and
     the younger one heard again as the beginning of a piece.
     """
 
     def __init__(self, network: RQTransformer) -> None:
-        self.network, self.first, self.past = network, 0, None
+        self.network, self.first, self.heard, self.past = network, 0, 0, None
         self.past: list[Past] | None
 
     def state(self, codes: Tensor, frame: int) -> Tensor:
         """Of a frame, `[B D]`, given the codes `[B S K N]` before it."""
-        size = self.network.config.n_frames
-        if frame - self.first == size:
-            self.first, self.past = frame - size // 2, None
-        inputs = self.network.frame_inputs(codes[..., self.first : frame + 1])
-        state, self.past = self.network.next_state(inputs if self.past is None else inputs[:, -1:], self.past)
+        first = first_remembered(frame, self.network.config.n_frames)
+        if self.past is None or first > self.first:
+            self.first, self.past = first, None
+            inputs = self.network.frame_inputs(codes[..., first : frame + 1])
+        else:
+            inputs = self.network.embedded(codes[..., self.heard : frame])
+        state, self.past = self.network.next_state(inputs, self.past)
+        self.heard = frame
         return state
+
+
+def first_remembered(frame: int, size: int) -> int:
+    """The first frame that a memory of `size` frames still holds when the codes of `frame` are drawn."""
+    step = size - size // 2  # what is forgotten at a time
+    return 0 if frame < size else ((frame - size) // step + 1) * step
 
 
 def _frame(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
 from typing import ClassVar
 
@@ -17,6 +16,9 @@ from soli.systems.rqvae.music.config import MusicConfig
 from soli.systems.rqvae.music.network import RQTransformer
 from soli.systems.rqvae.music.sampling import WANTED, Sampling, complete
 from soli.systems.rqvae.streaming import decode_stream, encode_stream
+
+LONGEST_SECONDS = 3600.0
+"""Of new music: all of it is held in memory."""
 
 
 class RQVAEMusic(Separator):
@@ -68,7 +70,7 @@ class RQVAEMusic(Separator):
             Stems `[1 T]` and the mixture that they sum to.
 
         Raises:
-            SoliError: for a length that is not above zero.
+            SoliError: for a length that is not above zero, or too long.
         """
         n_samples = self._n_samples(seconds)
         return self._played(self._wanted(self._n_frames(n_samples)), n_samples, seed, sampling)
@@ -77,6 +79,9 @@ class RQVAEMusic(Separator):
         self, song: Tensor, sample_rate: int, seconds: float, seed: int, sampling: Sampling | None = None
     ) -> Estimates:
         """Go on where a song ends.
+
+        The last frames of the song are drawn anew: their codes have heard that nothing follows, and after an ending
+        comes another beginning.
 
         Args:
             song: `[C T]`.
@@ -89,11 +94,13 @@ class RQVAEMusic(Separator):
             Stems `[1 T]` of the song, as the codec plays it, and of what follows.
 
         Raises:
-            SoliError: for a wrong rate or shape, or a length that is not above zero.
+            SoliError: for a wrong rate or shape, or a length that is not above zero, or too long.
         """
-        given = self._encoded(song, sample_rate)
-        n_samples = song.shape[-1] + self._n_samples(seconds)
-        wanted = self._wanted(max(self._n_frames(n_samples) - given.shape[-1], 1))
+        n_new = self._n_samples(seconds)
+        n_given = max(song.shape[-1] // self.config.codec.samples_per_frame - 2, 0)
+        given = self._encoded(song, sample_rate)[..., :n_given]
+        n_samples = song.shape[-1] + n_new
+        wanted = self._wanted(self._n_frames(n_samples) - n_given)
         return self._played(torch.cat((given, wanted), dim=-1), n_samples, seed, sampling)
 
     def accompanied(
@@ -139,6 +146,8 @@ class RQVAEMusic(Separator):
     def _encoded(self, song: Tensor, sample_rate: int) -> Tensor:
         """`[1 S K N]`."""
         check_waveform(song, sample_rate, self.sample_rate)
+        if song.ndim != 2:
+            raise SoliError(f"song of shape {list(song.shape)}; allowed: [C T]")
         codes, _ = encode_stream(self.codec, [song.float()], sample_rate)
         return codes[None].to(self.transformer.bias.device)
 
@@ -148,8 +157,8 @@ class RQVAEMusic(Separator):
         return torch.full(shape, WANTED, device=self.transformer.bias.device)
 
     def _n_samples(self, seconds: float) -> int:
-        if not (math.isfinite(seconds) and round(seconds * self.sample_rate) > 0):
-            raise SoliError(f"seconds={seconds}; allowed: above 0")
+        if not (0 < seconds <= LONGEST_SECONDS and round(seconds * self.sample_rate) > 0):
+            raise SoliError(f"seconds={seconds}; allowed: above 0, up to {LONGEST_SECONDS:g}")
         return round(seconds * self.sample_rate)
 
     def _n_frames(self, n_samples: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from soli.errors import SoliError
 from soli.losses import Task
 from soli.systems.rqvae.music.separator import RQVAEMusic
 
@@ -14,11 +15,16 @@ class MusicTask(Task[RQVAEMusic]):
 
     Args:
         separator: to train.
-        depth_every: the depth transformer learns from one frame in so many, the spatial one from all.
+        depth_every: both transformers learn from the codes of one frame in so many; the spatial one hears all frames.
+
+    Raises:
+        SoliError: for a distance that is not 1 or more.
     """
 
-    def __init__(self, separator: RQVAEMusic, *, depth_every: int = 4) -> None:
+    def __init__(self, separator: RQVAEMusic, *, depth_every: int = 8) -> None:
         super().__init__()
+        if not isinstance(depth_every, int) or depth_every < 1:
+            raise SoliError(f"depth_every = {depth_every!r}; allowed: a whole number, 1 or more")
         self.separator, self.depth_every = separator, depth_every
 
     def losses(self, stems: Tensor) -> dict[str, Tensor]:

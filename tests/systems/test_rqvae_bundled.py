@@ -1,0 +1,75 @@
+"""The weights that come with soli, on a song played by a SoundFont they have never heard."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from soli import zoo
+from soli.data.compose import compose
+from soli.data.render.families import family
+from soli.data.render.palette import Palette
+from soli.data.render.song import RenderConfig, render_song
+from soli.evaluation.metrics import si_sdr
+from soli.systems.rqvae.separator import RQVAE
+from soli.testing import check_separator
+
+SECONDS = 16.0
+
+
+@pytest.fixture(scope="module")
+def model() -> RQVAE:
+    found = zoo.load("rqvae")
+    assert isinstance(found, RQVAE)
+    return found
+
+
+@pytest.fixture(scope="module")
+def stems(model: RQVAE) -> dict[str, Tensor]:
+    """`[1 T]` for each source that sounds."""
+    score = compose(7, seconds=40.0)
+    config = RenderConfig(sample_rate=model.sample_rate, n_channels=1)
+    song = render_song(score.parts, score.tempos, Palette(), config, seed=7, start_seconds=12.0, seconds=SECONDS)
+    found: dict[str, np.ndarray] = {}
+    for stem in song.stems:
+        name = family(stem.program, is_drum=stem.is_drum).lower()
+        if name in model.sources:
+            found[name] = found.get(name, 0) + stem.audio
+    assert len(found) >= 3
+    return {name: torch.from_numpy(audio) for name, audio in found.items()}
+
+
+def test_it_keeps_the_contract(model: RQVAE) -> None:
+    check_separator(model)
+
+
+def test_it_separates(model: RQVAE, stems: dict[str, Tensor]) -> None:
+    mixture = torch.stack(list(stems.values())).sum(dim=0)
+    estimates = model.separate(mixture, model.sample_rate)
+    gains = [float(si_sdr(stem, estimates[name]) - si_sdr(stem, mixture)) for name, stem in stems.items()]
+    assert sum(gains) / len(gains) > 4.0
+    assert (estimates.stems.sum(dim=0) - mixture).abs().max() < 1e-4
+
+
+def test_codes_alone_carry_the_spectra_of_the_stems(model: RQVAE, stems: dict[str, Tensor]) -> None:
+    mixture = torch.stack(list(stems.values())).sum(dim=0)
+    codes = model.encode(mixture, model.sample_rate)
+    decoded = dict(zip(model.sources, model.decode(codes, mixture.shape[-1])[0], strict=True))
+    own = torch.tensor([correlation(stem, decoded[name]) for name, stem in stems.items()])
+    mix = torch.tensor([correlation(mixture, decoded[name]) for name in stems])
+    assert float(own.min()) > 0.5
+    assert float(own.mean()) > float(mix.mean()) + 0.05
+
+
+def test_no_code_is_dead(model: RQVAE) -> None:
+    size = model.codebook_size
+    for usage in model.network.quantizer.usage():
+        assert float(usage.dead.max()) / size < 0.05
+
+
+def correlation(first: Tensor, second: Tensor) -> float:
+    """Of square roots of magnitudes."""
+    spectra = [torch.stft(x[0], 1024, 512, window=torch.hann_window(1024), return_complex=True) for x in (first, second)]
+    return float(torch.corrcoef(torch.stack([x.abs().sqrt().flatten() for x in spectra]))[0, 1])
