@@ -36,7 +36,7 @@ def stems(model: RQVAE) -> dict[str, Tensor]:
     for stem in song.stems:
         name = family(stem.program, is_drum=stem.is_drum).lower()
         if name in model.sources:
-            found[name] = found.get(name, 0) + stem.audio
+            found[name] = found.get(name, np.zeros_like(stem.audio)) + stem.audio
     assert len(found) >= 3
     return {name: torch.from_numpy(audio) for name, audio in found.items()}
 
@@ -71,5 +71,6 @@ def test_no_code_is_dead(model: RQVAE) -> None:
 
 def correlation(first: Tensor, second: Tensor) -> float:
     """Of square roots of magnitudes."""
-    spectra = [torch.stft(x[0], 1024, 512, window=torch.hann_window(1024), return_complex=True) for x in (first, second)]
-    return float(torch.corrcoef(torch.stack([x.abs().sqrt().flatten() for x in spectra]))[0, 1])
+    window = torch.hann_window(1024)
+    spectra = [torch.stft(signal[0], 1024, 512, window=window, return_complex=True) for signal in (first, second)]
+    return float(torch.corrcoef(torch.stack([spectrum.abs().sqrt().flatten() for spectrum in spectra]))[0, 1])

@@ -42,14 +42,13 @@ class Demucs(Separator):
 
     def _separate_pair(self, mixture: Tensor) -> Tensor:
         """`[1 2 T]` -> `[1 S 2 T]`, the mean taken away and the level brought to one."""
-        from demucs.apply import apply_model  # pyright: ignore[reportMissingImports]
+        from demucs.apply import apply_model
 
         scale = mixture.mean(dim=1).std(correction=0).clamp(min=_QUIETEST)
         missing = max(0, self.sample_rate - mixture.shape[-1])  # some of its models fail on less than a second
         normal = F.pad((mixture - mixture.mean()) / scale, (0, missing))
-        stems = apply_model(
-            self.model, normal, shifts=0, split=True, overlap=OVERLAP, device=mixture.device, progress=False
-        )
+        model: Any = self.model
+        stems = apply_model(model, normal, shifts=0, split=True, overlap=OVERLAP, device=mixture.device, progress=False)
         return scale * stems[..., : mixture.shape[-1]]
 
 
@@ -66,7 +65,7 @@ def load_demucs(name: str = "htdemucs") -> Demucs:
         SoliError: when the package is not installed, the name is unknown or the weights cannot be had.
     """
     try:
-        from demucs.pretrained import get_model  # pyright: ignore[reportMissingImports]
+        from demucs.pretrained import get_model
     except ImportError as error:
         raise SoliError("running Demucs needs its package: pip install 'soli[demucs]'") from error
     try:

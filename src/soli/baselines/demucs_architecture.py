@@ -94,8 +94,8 @@ def network(config: DemucsArchitectureConfig) -> nn.Module:
     """
     _check(config)
     try:
-        from demucs.hdemucs import HDemucs  # pyright: ignore[reportMissingImports]
-        from demucs.htdemucs import HTDemucs  # pyright: ignore[reportMissingImports]
+        from demucs.hdemucs import HDemucs
+        from demucs.htdemucs import HTDemucs
     except ImportError as error:
         raise SoliError("the Demucs architecture needs its package: pip install 'soli[demucs]'") from error
     common = {

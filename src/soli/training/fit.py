@@ -135,7 +135,7 @@ def fit(
         if progress.step % config.checkpoint_every == 0 or progress.step == config.steps:
             save_checkpoint(folder / CHECKPOINT, **state, progress=progress)
     log.close()
-    if config.validate_every and math.isfinite(progress.best):  # a best of this training, not one that an earlier run left in the folder
+    if config.validate_every and math.isfinite(progress.best):  # of this training, not an earlier run's
         load_checkpoint(folder / BEST, **state)
     return average
 
