@@ -49,6 +49,7 @@ BUNDLED: Mapping[str, str] = {
     "default": "classcond-modern",
     "classcond": "classcond-modern",
     "rqvae": "rqvae-modern",
+    "rqvae-music": "rqvae-music",
 }
 """Name a user may load -> its folder under `WEIGHTS`."""
 

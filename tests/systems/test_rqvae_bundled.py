@@ -13,6 +13,7 @@ from soli.data.render.families import family
 from soli.data.render.palette import Palette
 from soli.data.render.song import RenderConfig, render_song
 from soli.evaluation.metrics import si_sdr
+from soli.systems.rqvae.music.separator import RQVAEMusic
 from soli.systems.rqvae.separator import RQVAE
 from soli.testing import check_separator
 
@@ -74,3 +75,13 @@ def correlation(first: Tensor, second: Tensor) -> float:
     window = torch.hann_window(1024)
     spectra = [torch.stft(signal[0], 1024, 512, window=window, return_complex=True) for signal in (first, second)]
     return float(torch.corrcoef(torch.stack([spectrum.abs().sqrt().flatten() for spectrum in spectra]))[0, 1])
+
+
+def test_the_music_plays_the_codec_and_repeats_itself_for_the_same_seed() -> None:
+    music = zoo.load("rqvae-music")
+    assert isinstance(music, RQVAEMusic)
+    first, again, other = (music.sample(2.0, seed) for seed in (3, 3, 4))
+    assert torch.equal(first.stems, again.stems)
+    assert not torch.equal(first.stems, other.stems)
+    assert first.stems.shape == (4, 1, 2 * music.sample_rate)
+    assert float(first.mixture.square().mean().sqrt()) > 1e-3
