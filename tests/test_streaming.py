@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from audio_fakes import Crossover, SpectralGate, Splitter, noise, snr
+from soli import streaming
 from soli.audio import dbfs
 from soli.errors import Cancelled, SoliError
-from soli.streaming import Piece, Progress, stream
+from soli.streaming import MonoSeparator, Piece, Progress, stream
 
 
 def run(separator, waveform, rate, block=1000, **options) -> Piece:
@@ -172,3 +173,29 @@ def test_an_event_kept_by_another_thread_can_cancel():
     with pytest.raises(Cancelled):
         list(pieces)
     assert len(separator.calls) <= 3
+
+
+class Halves(MonoSeparator):
+    """Gives either source half of what it hears."""
+
+    sample_rate, sources, segment_seconds, context_seconds = 8000, ("one", "two"), 0.5, 0.1
+
+    def _separate_mono(self, mixture):
+        assert mixture.shape[-1] <= 4000
+        return 0.5 * mixture[:, None].expand(-1, 2, -1)
+
+
+@pytest.mark.parametrize("n_samples", [1, 4000, 4001, 9000])
+def test_channels_are_separated_one_by_one_and_long_mixtures_in_segments(n_samples):
+    mixture = noise(6, n_samples).view(2, 3, -1)
+    stems = Halves().separate(mixture, 8000).stems
+    assert stems.shape == (2, 2, 3, n_samples)
+    torch.testing.assert_close(stems, 0.5 * mixture[:, None].expand(-1, 2, -1, -1), atol=1e-6, rtol=0)
+
+
+def test_a_long_mixture_comes_back_on_its_own_device(monkeypatch):
+    pieces = [Piece(torch.zeros(1, n), torch.zeros(2, 1, n)) for n in (5, 3)]  # what is streamed is on the CPU
+    monkeypatch.setattr(streaming, "stream", lambda *_: pieces)
+    stems = Halves()._in_segments(torch.empty(1, 8, device="meta"))
+    assert stems.device.type == "meta"
+    assert stems.shape == (2, 1, 8)

@@ -7,6 +7,7 @@ resampled back, and go out beside the very samples of the mixture they belong to
 
 from __future__ import annotations
 
+import abc
 import math
 import threading
 import time
@@ -127,6 +128,31 @@ def stream(
         rest = mixtures.pop(mixtures.n_samples)
         meter.advance(rest.shape[-1])
         yield Piece(rest, rest.new_zeros(len(separator.sources), *rest.shape))
+
+
+class MonoSeparator(Separator):
+    """Separates each channel by itself, and what is longer than a segment in segments, as when a file is streamed.
+
+    A subclass implements `_separate_mono`.
+    """
+
+    @abc.abstractmethod
+    def _separate_mono(self, mixture: Tensor) -> Tensor:
+        """`[B T]`, no longer than a segment -> `[B S T]`."""
+
+    @torch.inference_mode()
+    def _separate(self, mixture: Tensor) -> Tensor:
+        """`[B C T]` -> `[B S C T]`."""
+        batch, n_channels, n_samples = mixture.shape
+        if n_samples > round(self.segment_seconds * self.sample_rate):
+            return torch.stack([self._in_segments(item.float()) for item in mixture])
+        stems = self._separate_mono(mixture.float().reshape(-1, n_samples))
+        return stems.view(batch, n_channels, -1, n_samples).transpose(1, 2)
+
+    def _in_segments(self, mixture: Tensor) -> Tensor:
+        """`[C T]` -> `[S C T]`."""
+        pieces = stream(self, [mixture], self.sample_rate)
+        return torch.cat([piece.stems for piece in pieces], dim=-1).to(mixture.device)
 
 
 class Meter:

@@ -7,14 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from soli.baselines.diffusion import separator as module
 from soli.baselines.diffusion.config import DiffusionConfig
 from soli.baselines.diffusion.karras import draw_sigmas, loss_weight, precondition, scalings, schedule
 from soli.baselines.diffusion.separator import Diffusion
 from soli.baselines.diffusion.training import DiffusionTask
 from soli.errors import SoliError
 from soli.evaluation.metrics import sdr_global
-from soli.streaming import Piece
 from soli.testing import check_separator
 
 RATE = 8000
@@ -61,14 +59,6 @@ def test_it_keeps_the_contract(joint: bool, likelihood: str) -> None:
     separator = stirred(model(joint=joint, likelihood=likelihood, steps=2))
     separator.segment_seconds = 2.5
     check_separator(separator, seconds=0.25, longest_seconds=3.0)
-
-
-def test_a_long_mixture_comes_back_on_its_own_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    pieces = [Piece(noise(1, 5), noise(2, 1, 5)), Piece(noise(1, 3), noise(2, 1, 3))]  # what is streamed is on the CPU
-    monkeypatch.setattr(module, "stream", lambda *_: pieces)
-    stems = model()._in_segments(torch.empty(1, 8, device="meta"))
-    assert stems.device.type == "meta"
-    assert stems.shape == (2, 1, 8)
 
 
 def test_the_default_is_small_and_starts_where_the_loss_is_one() -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from soli.errors import SoliError
 from soli.separator import Separator
-from soli.streaming import stream
+from soli.streaming import MonoSeparator
 
 ANNEALED = 0.7
 """Part of the steps over which subsets become smaller; that of Coconet, from which the paper has the procedure."""
@@ -36,7 +36,7 @@ class PartialStems(Protocol):
         ...
 
 
-class Gibbs(Separator):
+class Gibbs(MonoSeparator):
     """A separator whose estimates are corrected in steps, each of which costs at most as much as separating once.
 
     Every channel and every segment of a recording goes through the same subsets: a batch gives what its items give one
@@ -99,19 +99,8 @@ class Gibbs(Separator):
             stems = torch.where(anew, self.separator.estimate(mixture, stems.masked_fill(anew, 0.0)), stems)
             yield stems
 
-    @torch.inference_mode()
-    def _separate(self, mixture: Tensor) -> Tensor:
-        """`[B C T]` -> `[B S C T]`; what is longer than a segment is cut into segments, as when a file is streamed."""
-        batch, n_channels, n_samples = mixture.shape
-        if n_samples > round(self.segment_seconds * self.sample_rate):
-            return torch.stack([self._in_segments(item.float()) for item in mixture])
-        stems = self.end(mixture.float().reshape(-1, n_samples))
-        return stems.view(batch, n_channels, -1, n_samples).transpose(1, 2)
-
-    def _in_segments(self, mixture: Tensor) -> Tensor:
-        """`[C T]` -> `[S C T]`."""
-        pieces = stream(self, [mixture.cpu()], self.sample_rate)
-        return torch.cat([piece.stems for piece in pieces], dim=-1).to(mixture.device)
+    def _separate_mono(self, mixture: Tensor) -> Tensor:
+        return self.end(mixture)
 
 
 def probability(step: int, n_steps: int, n_sources: int) -> float:

@@ -11,11 +11,10 @@ from soli.baselines.diffusion.config import DiffusionConfig
 from soli.baselines.diffusion.karras import precondition, sample, schedule
 from soli.baselines.diffusion.network import UNet
 from soli.baselines.diffusion.posterior import constrained, dirac, gaussian
-from soli.separator import Separator
-from soli.streaming import stream
+from soli.streaming import MonoSeparator
 
 
-class Diffusion(Separator):
+class Diffusion(MonoSeparator):
     """Multi-source diffusion model (MSDM) and independent source diffusion models (ISDM), Mariani et al. 2023.
 
     Args:
@@ -48,20 +47,6 @@ class Diffusion(Separator):
         """`[B S T]`, `[B]` -> `[B S T]`; a network for each source hears nothing of the others."""
         parts = x.chunk(len(self.networks), dim=1)
         return torch.cat([network(part, noise) for network, part in zip(self.networks, parts, strict=True)], dim=1)
-
-    @torch.inference_mode()
-    def _separate(self, mixture: Tensor) -> Tensor:
-        """`[B C T]` -> `[B S C T]`; what is longer than a segment is cut into segments, as when a file is streamed."""
-        batch, n_channels, n_samples = mixture.shape
-        if n_samples > round(self.segment_seconds * self.sample_rate):
-            return torch.stack([self._in_segments(item.float()) for item in mixture])
-        stems = self._separate_mono(mixture.float().reshape(-1, n_samples))
-        return stems.view(batch, n_channels, -1, n_samples).transpose(1, 2)
-
-    def _in_segments(self, mixture: Tensor) -> Tensor:
-        """`[C T]` -> `[S C T]`."""
-        stems = torch.cat([piece.stems for piece in stream(self, [mixture], self.sample_rate)], dim=-1)
-        return stems.to(mixture.device)
 
     def _separate_mono(self, mixture: Tensor) -> Tensor:
         """`[B T]` -> `[B S T]`, all from the same noise."""

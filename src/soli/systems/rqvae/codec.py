@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from soli.errors import SoliError
-from soli.separator import Separator, check_waveform
-from soli.streaming import stream
+from soli.separator import check_waveform
+from soli.streaming import MonoSeparator
 
 
 class _Sizes(Protocol):
@@ -26,7 +26,7 @@ class _Sizes(Protocol):
     def bits_per_second(self) -> float: ...
 
 
-class CodecSeparator(Separator):
+class CodecSeparator(MonoSeparator):
     """Separates each channel on its own; encodes a mixture and decodes codes.
 
     A subclass implements `_separate_mono`, `_encode_mono` and `_decode_mono`.
@@ -57,30 +57,12 @@ class CodecSeparator(Separator):
         return cast(_Sizes, self.config)
 
     @abc.abstractmethod
-    def _separate_mono(self, mixture: Tensor) -> Tensor:
-        """`[B T]` -> `[B S T]`."""
-
-    @abc.abstractmethod
     def _encode_mono(self, mixture: Tensor) -> Tensor:
         """`[B T]` -> codes `[B S K N]`, with S = 1 where one sequence stands for all sources."""
 
     @abc.abstractmethod
     def _decode_mono(self, codes: Tensor) -> Tensor:
         """Codes `[B S K' N]` of the first levels -> `[B S T]`."""
-
-    @torch.inference_mode()
-    def _separate(self, mixture: Tensor) -> Tensor:
-        """`[B C T]` -> `[B S C T]`; what is longer than a segment is cut into segments, as when a file is streamed."""
-        batch, n_channels, n_samples = mixture.shape
-        if n_samples > round(self.segment_seconds * self.sample_rate):
-            return torch.stack([self._in_segments(item.float()) for item in mixture])
-        stems = self._separate_mono(mixture.float().reshape(-1, n_samples))
-        return stems.view(batch, n_channels, -1, n_samples).transpose(1, 2)
-
-    def _in_segments(self, mixture: Tensor) -> Tensor:
-        """`[C T]` -> `[S C T]`."""
-        stems = torch.cat([piece.stems for piece in stream(self, [mixture], self.sample_rate)], dim=-1)
-        return stems.to(mixture.device)
 
     @torch.inference_mode()
     def encode(self, mixture: Tensor, sample_rate: int) -> Tensor:
