@@ -124,3 +124,52 @@ def test_a_folder_that_another_process_makes_at_the_same_moment_is_used(tmp_path
     with StemSet({"a": tmp_path / "in" / "a.wav"}, tmp_path / "in" / "residual.wav", 44100, 1, "PCM_16") as files:
         files.write(torch.zeros(1, 10), torch.zeros(1, 1, 10))
     assert (tmp_path / "in" / "a.wav").is_file()
+
+
+NAMES = ("a.wav", "b.wav", "residual.wav")
+
+
+def refuse(method, number, error):
+    """The method, with an error instead of the call of that number."""
+    calls = []
+
+    def call(*arguments, **options):
+        calls.append(arguments)
+        if len(calls) == number:
+            raise error
+        return method(*arguments, **options)
+
+    return call
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5], ids=["with a residual", "without one"])
+@pytest.mark.parametrize("error", [OSError(13, "Permission denied"), KeyboardInterrupt()], ids=["refused", "Ctrl-C"])
+@pytest.mark.parametrize(("method", "number"), [("rename", 1), ("rename", 3), ("replace", 1), ("replace", 2)])
+def test_older_files_are_back_when_a_new_one_cannot_be_named(tmp_path, monkeypatch, share, error, method, number):
+    mixture = on_grid(noise(1, 1000), 16)
+    for name in NAMES:
+        (tmp_path / name).write_text(f"older {name}")
+
+    def work():
+        paths = {name: tmp_path / f"{name}.wav" for name in "ab"}
+        with StemSet(paths, tmp_path / "residual.wav", 8000, 1) as files:
+            files.write(mixture, torch.stack([share * mixture] * 2))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(type(tmp_path), method, refuse(getattr(type(tmp_path), method), number, error))
+        with pytest.raises(SoliError if isinstance(error, OSError) else KeyboardInterrupt) as caught:
+            work()
+    if isinstance(error, OSError):
+        assert "Permission denied" in str(caught.value)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {name: f"older {name}" for name in NAMES}
+    work()
+    due = NAMES if share < 0.5 else NAMES[:2]
+    assert sorted(os.listdir(tmp_path)) == list(due)
+    assert torch.equal(sum(read(tmp_path / name)[0] for name in due), mixture)
+
+
+def test_ctrl_c_while_a_file_is_opened_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr("soundfile.SoundFile", refuse(None, 1, KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        StemSet({"a": tmp_path / "in" / "a.wav"}, tmp_path / "in" / "residual.wav", 8000, 1)
+    assert os.listdir(tmp_path) == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from soli.audio.formats import find_format
 from soli.audio.stemset import MIX
 from soli.errors import SoliError
 from soli.separator import Separator
+from soli.streaming import Progress
 from soli.systems.rqvae.music.sampling import Sampling
 from soli.systems.rqvae.music.separator import LONGEST_SECONDS, RQVAEMusic
 
@@ -53,12 +54,13 @@ def generate_files(
     accompanied: str | Path | None = None,
     keep: Sequence[str] = (),
     format: str = "wav",
+    progress: Callable[[Progress], None] | None = None,
 ) -> GeneratedFiles:
     """Make music and write its stems and their mix.
 
     Args:
         folder: where they go, named after the stems; made if missing. Older files of the same names are replaced, all
-            of them at the very end; after an error none of the new ones is there.
+            of them at the very end; after an error or `Progress.cancel` none of the new ones is there.
         model: that makes music.
         seconds: of new music; of a song to accompany, how much of its beginning.
         seed: the same seed gives the same music.
@@ -67,12 +69,14 @@ def generate_files(
         accompanied: a song of which some stems stay.
         keep: those stems.
         format: wav, flac, ogg, opus or mp3.
+        progress: called with a `Progress` before the first frame is drawn and after each of them.
 
     Returns:
         What was written.
 
     Raises:
         SoliError: for a model that makes no music, files that cannot be read or written, and as `RQVAEMusic` does.
+        Cancelled: after `Progress.cancel`.
     """
     began = time.monotonic()
     name = type(model).__name__.lower()
@@ -94,12 +98,12 @@ def generate_files(
     rate = container.nearest_rate(model.sample_rate)
     with StemSet(paths, residual, rate, 1, mix=mix_path) as files:  # opened first: drawing can take minutes
         if continued is not None:
-            music = model.continued(_read(continued, model), model.sample_rate, seconds, seed, sampling)
+            music = model.continued(_read(continued, model), model.sample_rate, seconds, seed, sampling, progress)
         elif accompanied is not None:
             part = _read(accompanied, model, seconds)
-            music = model.accompanied(part, model.sample_rate, keep, seed, sampling)
+            music = model.accompanied(part, model.sample_rate, keep, seed, sampling, progress)
         else:
-            music = model.sample(seconds, seed, sampling)
+            music = model.sample(seconds, seed, sampling, progress)
         stems, mix = (resample(part, music.sample_rate, rate) for part in (music.stems.flatten(0, 1), music.mixture))
         files.write(mix, stems[:, None])
     return GeneratedFiles(

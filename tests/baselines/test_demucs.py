@@ -20,6 +20,7 @@ class Model(nn.Module):
 
     sources = ("drums", "bass")
     samplerate = RATE
+    segment = 2.5
 
     def __init__(self) -> None:
         super().__init__()
@@ -92,3 +93,26 @@ def test_a_model_of_the_real_package_is_run() -> None:
         due = level * apply_model(separator.model, ((mixture - mixture.mean()) / level)[None], shifts=0)[0]
     torch.testing.assert_close(separator.separate(mixture, 44100).stems, due, rtol=0, atol=1e-6)
     assert separator.separate(mixture[:1, :1], 44100).stems.isfinite().all()
+
+
+@pytest.mark.parametrize("segments", [[1.4], [0.4], [1.4, 2.0]], ids=["one model", "below a second", "a bag"])
+def test_a_sample_more_than_fits_the_segments_does_no_harm(segments: list[Any]) -> None:
+    """Of 6301 and 9001 samples, one lies beyond the strides of 2100, 600 and 3000."""
+    pytest.importorskip("demucs")
+    from demucs.apply import BagOfModels  # pyright: ignore[reportMissingImports]
+    from demucs.hdemucs import HDemucs  # pyright: ignore[reportMissingImports]
+
+    torch.manual_seed(0)
+    sizes: dict[str, Any] = {"channels": 8, "samplerate": 2000}
+    models: list[Any] = [HDemucs(["a", "b"], segment=segment, **sizes).eval() for segment in segments]
+    lengths: list[int] = []
+    for model in models:
+        model.register_forward_pre_hook(lambda _, inputs: lengths.append(inputs[0].shape[-1]))
+    separator = Demucs(models[0] if len(models) == 1 else BagOfModels(models))
+    mixture = 0.3 + 0.1 * torch.randn(2, 9001, generator=torch.Generator().manual_seed(0))
+    for n_samples in (6301, 9001):
+        whole = separator.separate(mixture[:, :n_samples], 2000).stems
+        shorter = separator.separate(mixture[:, : n_samples - 1], 2000).stems
+        assert whole.isfinite().all()
+        torch.testing.assert_close(whole[..., :4200], shorter[..., :4200], rtol=0, atol=1e-3)
+    assert min(lengths) >= min(2000, *(round(1500 * segment) for segment in segments))

@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+import base64
+import hashlib
+import io
 import json
+import re
+from html import unescape
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
+import soxr
 
 from audio_fakes import save as save_audio
 from command_line import Outcome, Run, files_in
@@ -94,6 +101,49 @@ def test_a_mistake_gets_one_line_and_leaves_nothing(run: Run, model: Path, optio
     assert part in outcome.complaint
     assert files_in("music") == ["music/mix.wav"]
     assert Path("music/mix.wav").read_bytes() == before
+
+
+def test_the_report_lets_hear_the_music_and_says_where_it_comes_from(run: Run, model: Path) -> None:
+    outcome = run("generate", "--seconds", "0.5", "--seed", "7", "--top-k", "9", "-m", model, "--report", "--json")
+    assert (outcome.code, json.loads(outcome.out)["report"]) == (0, "music/report.html")
+    text = Path("music/report.html").read_text()
+    for fact in ("made by music", "to make 0.5 s", "Out of nothing.", "<dd>7</dd>", "the 9 likeliest codes"):
+        assert fact in text
+    for name in (*STEMS, "mix"):
+        assert f'href="{name}.wav"' in text
+    mix, rate = soundfile.read("music/mix.wav")
+    tracks = json.loads(re.findall(r'class="player-data">(.*?)</script>', text)[0])["tracks"]
+    assert [track["name"] for track in tracks] == ["mixture", *STEMS]
+    (opus,) = re.findall(rf'id="{tracks[0]["estimateId"]}">([^<]+)<', text)
+    heard, _ = soundfile.read(io.BytesIO(base64.b64decode(opus)))
+    wanted = soxr.resample(mix, rate, 48_000)
+    assert np.corrcoef(heard[: len(wanted)], wanted)[0, 1] > 0.9
+    manifest = json.loads(unescape(re.findall(r'<pre id="manifest">(.*?)</pre>', text, re.DOTALL)[0]))
+    assert (manifest["seed"], manifest["sampling"]["top_k"], manifest["song"]) == (7, 9, None)
+    assert manifest["model"]["sha256"] == zoo.model_info(model).sha256
+
+
+def test_the_report_names_the_song_that_went_on_or_was_accompanied(run: Run, model: Path) -> None:
+    mixture = save_audio(Path("a&b.wav"), song(0.5).sum(dim=0), RATE)
+    digest = hashlib.sha256(mixture.read_bytes()).hexdigest()
+    assert "report.html" in run("generate", "--continue", mixture, "--seconds", "0.25", "-m", model, "--report").out
+    page = Path("music/report.html").read_text()
+    assert "Goes on after a&amp;b.wav: its 0.5 s as the codec plays them, then 0.2 s of new." in page
+    assert digest in page
+    options = ("--accompany", mixture, "--keep", "bass, drums", "--seconds", "0.4", "-m", model, "--report")
+    assert run("generate", *options).code == 0
+    page = Path("music/report.html").read_text()
+    assert "Beside bass, drums of a&amp;b.wav" in page
+    assert digest in page
+
+
+def test_a_page_that_is_not_ours_is_found_before_there_is_music(run: Run, model: Path, monkeypatch) -> None:
+    monkeypatch.setattr(RQVAEMusic, "sample", lambda *_: pytest.fail("music was made"))
+    Path("music").mkdir()
+    Path("music/report.html").write_text("mine")
+    outcome = run("generate", "-m", model, "--report")
+    assert (outcome.code, files_in("music")) == (2, ["music/report.html"])
+    assert "music/report.html: exists and is no page of soli's" in outcome.complaint
 
 
 def test_a_place_that_cannot_be_written_to_is_found_before_there_is_music(run: Run, model: Path, monkeypatch) -> None:

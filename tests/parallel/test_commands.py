@@ -13,12 +13,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from command_line import RATE, files_in, noise, song
+from command_line import files_in, song
 from data_trees import parts, write
 from processes import alive, wait_for
 from soli.cli.main import run
 
 ENGINES = ["local", "ray"]
+
+LONG = 600.0
+"""Seconds after which something hangs; a busy machine may take minutes to start two workers."""
 
 
 @pytest.fixture(autouse=True)
@@ -73,15 +76,21 @@ def test_shards_do_not_depend_on_the_workers(workers, capsys) -> None:
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
 def test_ctrl_c_leaves_no_worker_and_no_file() -> None:
     for number in range(2):
-        soundfile.write(f"{number}.wav", noise(120.0, 2, number), RATE)
-    command = [sys.executable, "-m", "soli.cli.main", "separate", "0.wav", "1.wav", "--workers", "2"]
+        soundfile.write(f"{number}.flac", np.zeros(3600 * 8000, dtype=np.int16), 8000)  # an hour is never done
+    command = [sys.executable, "-m", "soli.cli.main", "separate", "0.flac", "1.flac", "--workers", "2"]
     running = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: len({name.split("/")[1] for name in files_in("stems")}) == 2)
+    wait_for(lambda: _both_have_begun(running), LONG)
     children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
     os.killpg(running.pid, signal.SIGINT)
-    _, errors = running.communicate(timeout=60)
+    _, errors = running.communicate(timeout=LONG)
     assert running.returncode == 130
     assert errors == "soli: interrupted; nothing partial is left behind\n"
     assert len(children) >= 2
-    wait_for(lambda: not any(alive(int(child)) for child in children))
-    assert files_in(".") == ["0.wav", "1.wav"]
+    wait_for(lambda: not any(alive(int(child)) for child in children), LONG)
+    assert files_in(".") == ["0.flac", "1.flac"]
+
+
+def _both_have_begun(running: subprocess.Popen[str]) -> bool:
+    """Whether there are files in the folders of both songs."""
+    assert running.poll() is None
+    return len({name.split("/")[1] for name in files_in("stems")}) == 2

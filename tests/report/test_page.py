@@ -227,6 +227,13 @@ def test_a_real_time_factor_is_of_the_whole_song(data):
     assert "0.010" in Page(render(replace(data, seconds=72, total_seconds=7200))).text
 
 
+def test_music_was_made_and_songs_were_separated(full):
+    made, separated = (Page(render(replace(full, generated=flag))).text for flag in (True, False))
+    wordings = (("made by default", "to make 1.0 s"), ("separated by default", "to separate 1.0 s"))
+    for page, other, wording in ((made, separated, wordings[0]), (separated, made, wordings[1])):
+        assert all(part in page and part not in other for part in wording)
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (6, 500), (1, 8000)])
 def test_any_shape_of_audio_makes_a_page(data, shape):
     audio = np.zeros(shape)

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from rqvae_models import RATE, modern, noise, song
 from soli.dsp.frames import analyse
+from soli.dsp.scale import compressed, expanded, magnitude_planes, usual_power
 from soli.errors import SoliError
 from soli.evaluation.metrics import si_sdr, si_sdr_improvement
 from soli.streaming import stream
 from soli.systems.rqvae.config import RQVAEConfig
-from soli.systems.rqvae.inputs import compressed, expanded, magnitude_planes, usual_power
 from soli.systems.rqvae.masking import shared_out
 from soli.systems.rqvae.separator import RQVAE
 from soli.systems.rqvae.training import RQVAETask

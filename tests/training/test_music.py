@@ -5,6 +5,7 @@ import json
 import math
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from soli.data.cache import Cache
 from soli.data.tracks import Track
 from soli.errors import SoliError
 from soli.separator import Generative
+from soli.systems.rqvae.music.sampling import WANTED, Sampling, complete
 from soli.training import code_sets
 from soli.training.code_sets import Songs, batches, frequencies, open_codes, read_codes
 from soli.training.fit import LOG
@@ -218,6 +220,94 @@ def test_the_benchmark_refuses_songs_of_the_training(monkeypatch: pytest.MonkeyP
         unheard(tracks[:1], {})
 
 
+@pytest.fixture
+def benchmark(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+    return importlib.import_module("music")
+
+
+def test_the_benchmark_makes_as_many_pieces_of_each_kind(benchmark: Any) -> None:
+    model = music()
+    dice = torch.Generator().manual_seed(0)
+    songs = {name: torch.randint(32, (4, 3, n), generator=dice).short() for name, n in (("a", 10), ("b", 9), ("c", 3))}
+    real = benchmark.middles(songs, 6)
+    assert torch.equal(real, torch.stack([songs["a"][..., 2:8], songs["b"][..., 1:7]]).long())
+    with pytest.raises(SoliError, match="songs of 10 frames or more: 1; allowed: 2 or more"):
+        benchmark.middles(songs, 10)
+    usual = torch.zeros(4, 3, 32)
+    usual[..., :2] = 0.5
+    sets = benchmark.pieces(model, real, usual, Sampling(), 3)
+    assert {codes.shape for codes in sets.values()} == {real.shape}
+    drawn = sets["generated"]
+    assert torch.equal(drawn, complete(model.transformer, torch.full_like(real, WANTED), Sampling(), 3))
+    assert sets["codes by frequency"].max() == 1
+    shuffled = sets["the same, shuffled in time"]
+    assert not torch.equal(shuffled, real)
+    frames = [sorted(map(tuple, codes.flatten(1, 2).mT.flatten(0, 1).tolist())) for codes in (shuffled, real)]
+    assert frames[0] == frames[1]  # stems and levels of a frame stay together
+
+
+def test_the_benchmark_names_the_longest_song_when_all_are_too_short(benchmark: Any) -> None:
+    songs = {name: torch.zeros(4, 3, length).short() for name, length in (("short", 3), ("long", 9), ("other", 5))}
+    with pytest.raises(SoliError, match=r"10 frames or more: 0; .*the longest, long, has 9; take fewer --seconds$"):
+        benchmark.middles(songs, 10)
+
+
+def beats(seed: int, *, shuffled: bool = False) -> torch.Tensor:
+    """Five seconds of noise that comes and goes, at a level of its own, or its frames of 46 ms in any order."""
+    dice = torch.Generator().manual_seed(seed)
+    swells = (1 + torch.cos(torch.arange(108) * (0.35 + 0.1 * torch.rand((), generator=dice)))) ** 2
+    sound = torch.randn(108, 1024, generator=dice) * swells[:, None] * (1 + 5 * torch.rand((), generator=dice))
+    return (sound[torch.randperm(108, generator=dice)] if shuffled else sound).reshape(1, -1)
+
+
+def test_the_distance_is_small_for_other_songs_and_large_for_shuffled_ones(benchmark: Any) -> None:
+    def windows(seeds: range, **settings: bool) -> torch.Tensor:
+        return torch.stack([benchmark.embed(beats(seed, **settings), 22050) for seed in seeds])
+
+    reference = windows(range(20))
+    axes = benchmark.Axes(reference)
+    projected = axes(reference).flatten(0, 1)
+    torch.testing.assert_close(torch.cov(projected.T, correction=0), torch.eye(benchmark.N_AXES).double())
+    others, shuffled = (axes(windows(range(20, 30), shuffled=flag)) for flag in (False, True))
+    (near, near_error), (far, far_error) = (benchmark.distance(axes(reference), found) for found in (others, shuffled))
+    assert near + 2 * near_error < far - 2 * far_error
+
+
+def test_the_level_of_a_piece_does_not_count(benchmark: Any) -> None:
+    sound = beats(0)
+    torch.testing.assert_close(
+        benchmark.embed(sound, 22050), benchmark.embed(0.01 * sound, 22050), rtol=1e-4, atol=1e-3
+    )
+
+
+def test_the_error_of_a_distance_is_that_of_the_difference_of_means_where_that_is_all(benchmark: Any) -> None:
+    dice = torch.Generator().manual_seed(0)
+    reference, found = (torch.randn(n, 1, 2, generator=dice).double() for n in (400, 300))
+    found[..., 0] += 50
+    shift = float(found[..., 0].mean() - reference[..., 0].mean())
+    value, error = benchmark.distance(reference, found)
+    assert value == pytest.approx(shift**2, rel=0.001)
+    spread = (reference[..., 0].var() / 400 + found[..., 0].var() / 300).sqrt()
+    assert error == pytest.approx(float(2 * spread * shift), rel=0.02)
+
+
+def test_the_page_of_the_benchmark_has_every_number(benchmark: Any) -> None:
+    data = {
+        "model": "m", "data": "d", "sampling": {"top_p": 0.5}, "seed": 1, "piece_seconds": 6.0, "n_pieces": 23,
+        "n_windows": 3, "n_reference_songs": 150, "frechet": {"generated": {"distance": 1.234, "error": 0.567}},
+        "nats_per_code": {"model": [5.25], "unigram": [6.5], "uniform": 6.93},
+    }  # fmt: skip
+    page = benchmark.as_markdown(data, 23)
+    for part in (
+        "| 1 | 5.25 | 6.50 | 6.93 |",
+        "| generated | 1.23 | 0.57 |",
+        "23 pieces of 6 s, 3 windows each",
+        "150",
+    ):
+        assert part in page
+
+
 def test_a_crop_depends_on_seed_and_index_alone() -> None:
     songs = {"a": torch.arange(50).short().expand(2, 3, -1), "b": 100 + torch.arange(30).short().expand(2, 3, -1)}
     stream = batches(songs, 8, batch_size=2, seed=0, first=0)
@@ -250,3 +340,12 @@ def test_a_model_of_counts_alone_is_the_unigram_row() -> None:
     everything = torch.stack([-usual.log().gather(2, codes.long()) for codes in songs.values()])
     whole = level_nll(network, songs, usual)
     torch.testing.assert_close(whole.unigram, everything.mean(dim=(0, 1, 3)), atol=1e-4, rtol=0)
+
+
+def test_a_last_crop_shorter_than_the_offset_is_passed_over() -> None:
+    network = music(random=False).transformer
+    songs = {"a": torch.randint(32, (4, 3, 2 * network.config.n_frames + 1)).short()}
+    usual = frequencies(songs, 32)
+    network.expect(usual)
+    measured = level_nll(network, songs, usual, every=5)
+    torch.testing.assert_close(measured.model, measured.unigram, atol=1e-4, rtol=0)

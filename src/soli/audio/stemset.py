@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
@@ -111,22 +112,33 @@ class StemSet:
     def commit(self) -> None:
         """Complete all files and give them their names.
 
+        Older files of those names, and an older residual where there is none now, go; after an error or Ctrl-C they are
+        back, and nothing else is left.
+
         Raises:
-            SoliError: when one of them cannot be completed; none is left then.
+            SoliError: when one of them cannot be completed or named.
         """
-        named: list[AudioWriter] = []
+        older: dict[Path, Path] = {}
+        named: list[Path] = []
         try:
             for writer in self._writers.values():
                 writer.finish()
+            for path in {*self.paths.values(), self._residual_path}:
+                _set_aside(path, older)
             for writer in self._writers.values():
+                named.append(writer.path)
                 writer.commit()
-                named.append(writer)
-            self._drop_older_residual()
         except BaseException:
-            for writer in named:
-                writer.path.unlink(missing_ok=True)
+            for path in named:
+                with suppress(OSError):  # it did not get so far, or a folder has that name
+                    path.unlink()
+            for path, aside in older.items():
+                with suppress(OSError):  # it did not get so far
+                    aside.replace(path)
             self.discard()
             raise
+        for aside in older.values():
+            aside.unlink(missing_ok=True)
 
     def discard(self) -> None:
         """Drop every temporary file, and the folders made for them that are empty."""
@@ -170,16 +182,6 @@ class StemSet:
         self._writers[name] = self._make_writer(path)
         self.peaks[name] = 0.0
 
-    def _drop_older_residual(self) -> None:
-        """Remove the residual of an earlier run where this one has none: it is no part of these files' sum."""
-        path = self._residual_path
-        if RESIDUAL in self._writers or not path.is_file():
-            return
-        try:
-            path.unlink()
-        except OSError as error:
-            raise SoliError(f"{path}: this older residual cannot be removed: {error.strerror}") from error
-
     def _write_chunk(self, mixture: Tensor, stems: Tensor) -> None:
         """Append a short block, for which the copies made here weigh little."""
         bits = self._writers[self._stems[0]].bits
@@ -217,6 +219,17 @@ class StemSet:
 def _peak(signal: Tensor) -> float:
     """Highest absolute value; 0 for no samples."""
     return float(signal.abs().max()) if signal.numel() else 0.0
+
+
+def _set_aside(path: Path, older: dict[Path, Path]) -> None:
+    """Give a file that is there a hidden name beside it, and note that before."""
+    if not (path.is_file() or path.is_symlink()):
+        return
+    older[path] = path.with_name(f".{path.name}.{secrets.token_hex(4)}.old")
+    try:
+        path.rename(older[path])
+    except OSError as error:
+        raise SoliError(f"{path}: this older file cannot be replaced: {error.strerror}") from error
 
 
 def _make_folder(folder: Path, made: list[Path]) -> None:

@@ -185,10 +185,12 @@ class AudioWriter:
                 compression_level=self.format.quality,
                 bitrate_mode="CONSTANT" if container == "MP3" else None,
             )
-        except (soundfile.LibsndfileError, OSError) as error:
+        except BaseException as error:  # Ctrl-C as well
             with suppress(OSError):  # its folder is not one
                 self._temporary.unlink(missing_ok=True)
-            raise self._failure(error) from error
+            if isinstance(error, (soundfile.LibsndfileError, OSError)):
+                raise self._failure(error) from error
+            raise
 
     def _failure(self, error: BaseException | None) -> SoliError:
         """One line for a write that failed; libsndfile says "System error" for a full disk."""

@@ -24,7 +24,7 @@ class Demucs(Separator):
     """A model of the package, without random shifts, so that the same mixture gives the same estimates.
 
     Args:
-        model: with `sources` and `samplerate`.
+        model: with `sources` and `samplerate`; it, or each of its `models`, with `segment`, in seconds.
     """
 
     segment_seconds = 60.0  # levels are normalised over all that is given, in the published tool a whole track
@@ -45,11 +45,29 @@ class Demucs(Separator):
         from demucs.apply import apply_model
 
         scale = mixture.mean(dim=1).std(correction=0).clamp(min=_QUIETEST)
-        missing = max(0, self.sample_rate - mixture.shape[-1])  # some of its models fail on less than a second
+        missing = self._whole_length(mixture.shape[-1]) - mixture.shape[-1]
         normal = F.pad((mixture - mixture.mean()) / scale, (0, missing))
         model: Any = self.model
         stems = apply_model(model, normal, shifts=0, split=True, overlap=OVERLAP, device=mixture.device, progress=False)
         return scale * stems[..., : mixture.shape[-1]]
+
+    def _whole_length(self, n_samples: int) -> int:
+        """The next length at which no segment, the last one included, is under a second: some models fail on those.
+
+        Of a single sample HDemucs for one channel makes NaN.
+        """
+        strides = [int((1 - OVERLAP) * int(self.sample_rate * part.segment)) for part in _parts(self.model)]
+        while True:
+            short = [min(self.sample_rate, stride) - 1 - (n_samples - 1) % stride for stride in strides]
+            lacking = max(self.sample_rate - n_samples, *short)
+            if lacking <= 0:
+                return n_samples
+            n_samples += lacking
+
+
+def _parts(model: Any) -> list[Any]:
+    """The networks of a model that is a bag of them, or the one network that it is."""
+    return list(getattr(model, "models", [model]))
 
 
 def load_demucs(name: str = "htdemucs") -> Demucs:

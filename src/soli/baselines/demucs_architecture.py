@@ -5,15 +5,13 @@ HTDemucs (Rouard et al. 2023) has the sizes of the released `htdemucs`, HDemucs 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from soli.baselines.demucs import OVERLAP, Demucs
+from soli.baselines.demucs import Demucs
 from soli.errors import SoliError
 
 KINDS = ("htdemucs", "hdemucs")
@@ -70,14 +68,8 @@ class DemucsArchitecture(Demucs):
     def _separate(self, mixture: Tensor) -> Tensor:
         """`[B C T]` -> `[B S C T]`, every channel by itself."""
         channels = mixture.float().flatten(0, 1)[:, None, None]  # [BC 1 1 T]
-        stems = torch.cat([self._separate_pair(self._whole(channel)) for channel in channels])  # [BC S 1 T']
-        return stems.squeeze(2).unflatten(0, mixture.shape[:2]).transpose(1, 2)[..., : mixture.shape[-1]]
-
-    def _whole(self, channel: Tensor) -> Tensor:
-        """`[1 1 T]` -> `[1 1 T']`, no segment left short: of a last one with one sample HDemucs makes NaN."""
-        stride = int((1 - OVERLAP) * int(self.sample_rate * self.config.segment_seconds))
-        due = stride * math.ceil(max(channel.shape[-1], self.sample_rate) / stride)
-        return F.pad(channel, (0, due - channel.shape[-1]), value=float(channel.mean()))
+        stems = torch.cat([self._separate_pair(channel) for channel in channels])  # [BC S 1 T]
+        return stems.squeeze(2).unflatten(0, mixture.shape[:2]).transpose(1, 2)
 
 
 def network(config: DemucsArchitectureConfig) -> nn.Module:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from soli.cli.options import DEVICE, JSON, MODEL
-from soli.cli.terminal import print_json
+from soli.cli.terminal import print_json, progress_bar
 
 
 def generate(
@@ -31,29 +31,47 @@ def generate(
     keep: Annotated[str | None, typer.Option(metavar="A,B", help="Stems of that song that stay.")] = None,
     format: Annotated[str, typer.Option(help="wav, flac, ogg, opus or mp3.")] = "wav",
     device: DEVICE = "auto",
+    report: Annotated[bool, typer.Option("--report", help="Write an HTML report beside the stems.")] = False,
     as_json: JSON = False,
 ) -> None:
     """Make music in stems: out of nothing, after a song, or beside some of its stems."""
+    from soli.cli.report import check_page
     from soli.generation import generate_files
     from soli.systems.rqvae.music.sampling import Sampling
     from soli.zoo import load
 
     sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
-    done = generate_files(
-        out,
-        model=load(model, device),
-        seconds=seconds,
-        seed=seed,
-        sampling=sampling,
-        continued=continued,
-        accompanied=accompanied,
-        keep=() if keep is None else tuple(name.strip() for name in keep.split(",")),
-        format=format,
-    )
+    kept = () if keep is None else tuple(name.strip() for name in keep.split(","))
+    page = out / "report.html"
+    if report:
+        check_page(page)
+    player = load(model, device)
+    with progress_bar(shown=not as_json) as start:
+        done = generate_files(
+            out,
+            model=player,
+            seconds=seconds,
+            seed=seed,
+            sampling=sampling,
+            continued=continued,
+            accompanied=accompanied,
+            keep=kept,
+            format=format,
+            progress=start("music"),
+        )
+    if report:
+        from soli.cli.music_reporting import origin, report_on_music
+        from soli.report import write_report
+
+        about = origin(done, seconds, continued, accompanied, kept)
+        song = accompanied if continued is None else continued
+        data = report_on_music(done, out, model, player, seed=seed, sampling=sampling, about=about, song=song)
+        write_report(page, data)
     if as_json:
-        print_json(asdict(done) | {"model": model, "seed": seed, "seconds": done.seconds})
+        facts = asdict(done) | {"model": model, "seed": seed, "seconds": done.seconds}
+        print_json(facts | {"report": page} if report else facts)
         return
     clipped = f", clipped samples in the mix: {done.clipped}" if done.clipped else ""
     typer.echo(f"{done.seconds:.1f} s of music in {done.elapsed_seconds:.1f} s{clipped}")
-    for path in done.paths.values():
+    for path in (*done.paths.values(), *([page] if report else [])):
         typer.echo(f"  {path}")

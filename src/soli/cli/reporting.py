@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from soli.cli.run_facts import command, link, loudness, model_facts, model_record, sha256_of, version_facts, versions
 from soli.errors import SoliError
 from soli.report import DimensionPanels, EmbeddingMap, Panel, QueryPanels, ReportData, TrainingCurves
 from soli.report.data import Array
@@ -67,13 +65,13 @@ def report_on(
         truths={name: _fit(truth, mixture.shape[-1]).numpy() for name, truth in (truths or {}).items()},
         sdr=sdr,
         mixture_sdr=mixture_sdr,
-        loudness={name: _loudness(signal, done.sample_rate) for name, signal in {"mixture": mixture, **stems}.items()},
+        loudness={name: loudness(signal, done.sample_rate) for name, signal in {"mixture": mixture, **stems}.items()},
         seconds=done.elapsed_seconds,
         total_seconds=done.seconds,
         null_dbfs=-float("inf") if silent else done.null_dbfs,
         model=model_name(model),
         facts=_facts(done, model_info(model), run),
-        files={name: _link(file, folder) for name, file in done.paths.items()},
+        files={name: link(file, folder) for name, file in done.paths.items()},
         figures=[figure for figure in (query, embedding, dimension, training_figure(model)) if figure is not None],
         manifest=run,
     )
@@ -90,26 +88,12 @@ def manifest(done: SeparatedFile, model: str, separator: Separator) -> dict[str,
     Returns:
         Plain JSON: command, hashes of the input and of the weights, config, versions.
     """
-    import platform
-
-    import torch
-
-    from soli import __version__
-    from soli.files import model_name
     from soli.zoo import model_info
 
-    info = model_info(model)
-    config: Any = getattr(separator, "config", None)
     return {
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        "input": {"name": done.source.name, "sha256": _sha256(done.source), "sample_rate": done.source_rate},
-        "model": {
-            "name": model_name(model),
-            "system": info.system,
-            "preset": info.preset,
-            "sha256": info.sha256,
-            "config": asdict(config) if is_dataclass(config) and not isinstance(config, type) else None,
-        },
+        "command": command(),
+        "input": {"name": done.source.name, "sha256": sha256_of(done.source), "sample_rate": done.source_rate},
+        "model": model_record(model, model_info(model), separator),
         "output": {
             "subtype": done.subtype,
             "sample_rate": done.sample_rate,
@@ -119,12 +103,7 @@ def manifest(done: SeparatedFile, model: str, separator: Separator) -> dict[str,
             "peaks": done.peaks,
             "clipped": done.clipped,
         },
-        "versions": {
-            "soli": __version__,
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-        },
+        "versions": versions(),
     }
 
 
@@ -262,49 +241,15 @@ def query_figure(
 def _facts(done: SeparatedFile, info: ModelInfo, run: Mapping[str, Any]) -> dict[str, str]:
     """Lines for the card at the end of the page."""
     facts = {
-        "Method": f"{info.system}, {info.preset} preset",
-        "Summary": info.summary,
-        "Parameters": f"{info.n_parameters / 1e6:.2f} million, {info.bytes / 1e6:.1f} MB on disk",
-        "Licence of the weights": info.licence,
-        "SHA-256 of the weights": info.sha256,
+        **model_facts(info),
         "SHA-256 of the input": run["input"]["sha256"],
-        "Command": run["command"],
-        "Versions": ", ".join(f"{name} {version}" for name, version in run["versions"].items()),
+        **version_facts(run),
         "Stems": f"{done.subtype}, {done.sample_rate} Hz, {done.n_samples} samples",
     }
     clipped = {name: count for name, count in done.clipped.items() if count}
     if clipped:
         facts["Clipped"] = ", ".join(f"{name}: {count} samples" for name, count in clipped.items())
     return facts
-
-
-def _link(file: Path, folder: Path) -> str:
-    """A link from a page in a folder to a file; absolute where there is no relative one."""
-    from os.path import relpath
-    from urllib.parse import quote
-
-    try:
-        return quote(Path(relpath(file, folder)).as_posix())
-    except ValueError:  # two drives
-        return file.resolve().as_uri()
-
-
-def _sha256(path: Path) -> str:
-    """Of a file's content."""
-    import hashlib
-
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise SoliError(f"{path}: cannot be read ({error.strerror or error})") from error
-
-
-def _loudness(signal: Tensor, sample_rate: int) -> float:
-    """In LUFS."""
-    from soli.dsp.loudness import integrated_loudness
-
-    return float(integrated_loudness(signal, sample_rate))
 
 
 def _fit(signal: Tensor, length: int) -> Tensor:

@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,9 +16,6 @@ from typing import Any
 
 from soli.parallel.engine import Crew, CrewEngine
 from soli.parallel.worker import Answer, Worker, attempt
-
-PATIENCE = 10.0
-"""Seconds that a worker has for dropping what it was at, before it is killed."""
 
 
 class LocalEngine(CrewEngine):
@@ -95,18 +91,18 @@ class _LocalCrew(Crew):
 
 
 def _end(workers: Iterable[_Process]) -> None:
-    """Ask processes to stop, wait, and kill those that do not."""
+    """Ask processes to stop, and wait however long they take: one that is killed leaves its temporary files behind.
+
+    A worker obeys once the call of a library returns that it is in, on a busy machine after some time; one that misses
+    the signal ends with its unit, as nobody listens any more.
+    """
     workers = list(workers)
     for worker in workers:
         worker.process.terminate()
-    deadline = time.monotonic() + PATIENCE
-    for worker in workers:
-        worker.process.join(max(0.0, deadline - time.monotonic()))
-        if worker.process.is_alive():
-            worker.process.kill()
-            worker.process.join()
-        worker.process.close()
         worker.pipe.close()
+    for worker in workers:
+        worker.process.join()
+        worker.process.close()
 
 
 def _serve(pipe: Connection) -> None:

@@ -167,10 +167,11 @@ class ReportData:
         sdr: name of a stem -> SDR of its estimate in dB; NaN where the true stem is silent.
         mixture_sdr: the same with the mixture taken as the estimate.
         loudness: "mixture" or name of a stem -> integrated loudness in LUFS; minus infinity for silence.
-        seconds: how long the separation took.
+        seconds: how long it took.
         total_seconds: length of the song, if `mixture` holds only its beginning.
         null_dbfs: peak of the mixture minus everything written, in dB re full scale; minus infinity for nothing at all.
         model: name of the model.
+        generated: whether the model made the music, instead of separating it.
         facts: whatever else is worth a line about the model or the run.
         files: name of a stem -> link to its file, relative to the page.
         figures: of the system, in the order of the page.
@@ -189,6 +190,7 @@ class ReportData:
     total_seconds: float | None = None
     null_dbfs: float | None = None
     model: str = ""
+    generated: bool = False
     facts: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     figures: Sequence[Figure] = ()

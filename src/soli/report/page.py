@@ -149,7 +149,7 @@ def _heading(data: ReportData) -> str:
     channels = {1: "mono", 2: "stereo"}.get(len(data.mixture), f"{len(data.mixture)} channels")
     line = [duration(data.duration), channels, f"{data.sample_rate / 1000:g} kHz"]
     if data.model:
-        line.append(f"separated by {label(data.model)}")
+        line.append(f"{'made' if data.generated else 'separated'} by {label(data.model)}")
     return (
         f'<header><div class="eyebrow">soli \N{MIDDLE DOT} stems</div><h1>{label(data.title)}</h1>'
         f'<p>{" · ".join(line)}</p><dl class="facts">{"".join(_tiles(data))}</dl></header>'
@@ -165,7 +165,8 @@ def _tiles(data: ReportData) -> list[str]:
     if data.seconds is not None:
         factor = data.seconds / max(data.duration, 1e-9)
         times = 1 / max(factor, 1e-9)
-        tiles.append(_tile(number(data.seconds, 1), "s", f"to separate {duration(data.duration)} of audio"))
+        done = "make" if data.generated else "separate"
+        tiles.append(_tile(number(data.seconds, 1), "s", f"to {done} {duration(data.duration)} of audio"))
         text = f"as fast as real time (real-time factor {factor:.3f})"
         tiles.append(_tile(number(times, 0 if times >= 10 else 1), "×", text))
     if data.null_dbfs is not None:

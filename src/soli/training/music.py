@@ -209,7 +209,7 @@ def level_nll(
     n_stems, sums = usual.shape[0], torch.zeros(2, *usual.shape[:2])
     n_crops = n_measured = 0
     for codes in (piece.long() for song in songs.values() for piece in song.split(crop, dim=-1)):
-        frames = torch.arange(n_crops % every, codes.shape[-1], every)
+        frames = torch.arange(min(n_crops % every, codes.shape[-1]), codes.shape[-1], every)
         if not len(frames):
             continue
         order = torch.arange(n_stems, device=device).roll(n_crops)

@@ -29,6 +29,7 @@ def test_a_shift_counts_by_its_square_and_a_stretch_by_the_change_of_deviation()
     deviations = x.var(dim=0).sum().item()
     centred = x - x.mean(dim=0)
     assert frechet_distance(centred, 3 * centred).item() == pytest.approx(4 * deviations)
+    assert frechet_distance(centred[:, :1], 3 * centred[:, :1]).item() == pytest.approx(4 * x[:, 0].var().item())
 
 
 def test_fewer_samples_than_features_are_no_failure() -> None:

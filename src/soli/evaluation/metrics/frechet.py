@@ -28,11 +28,16 @@ def frechet_distance(references: Tensor, estimates: Tensor) -> Tensor:
     if references.ndim != 2 or references.shape[1:] != estimates.shape[1:] or min(len(references), len(estimates)) < 2:
         raise SoliError(f"embeddings {list(references.shape)} and {list(estimates.shape)}; allowed: [M D], M above 1")
     first, second = references.double(), estimates.double()
-    root, other = _root(torch.cov(first.T)), torch.cov(second.T)
+    root, other = _root(_covariance(first)), _covariance(second)
     # the eigenvalues of C C' are those of C^(1/2) C' C^(1/2), which is symmetric
     cross = torch.linalg.eigvalsh(root @ other @ root).clamp(min=0).sqrt().sum()
     means = (first.mean(dim=0) - second.mean(dim=0)).square().sum()
     return means + (root @ root).trace() + other.trace() - 2 * cross
+
+
+def _covariance(embeddings: Tensor) -> Tensor:
+    """`[M D]` -> `[D D]`, of a single dimension too."""
+    return torch.atleast_2d(torch.cov(embeddings.T))
 
 
 def _root(covariance: Tensor) -> Tensor:

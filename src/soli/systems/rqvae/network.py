@@ -14,12 +14,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from soli.dsp.frames import analyse
+from soli.dsp.scale import N_MAGNITUDES, compressed, expanded, log_power, magnitude_planes, power
 from soli.errors import SoliError
 from soli.nn.attention import SelfAttention
 from soli.nn.bandsplit import BandMerge, BandSplit, band_groups
 from soli.systems.rqvae.bottleneck import StemQuantizer
 from soli.systems.rqvae.config import RQVAEConfig
-from soli.systems.rqvae.inputs import N_MAGNITUDES, compressed, expanded, log_power, magnitude_planes, power
 from soli.systems.rqvae.masking import shared_out
 from soli.systems.rqvae.unet import BandEncoder, StemDecoder
 

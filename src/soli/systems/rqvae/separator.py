@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from soli.dsp.frames import synthesise
+from soli.dsp.scale import USUAL_LEVEL
 from soli.systems.rqvae.codec import CodecSeparator
 from soli.systems.rqvae.config import RQVAEConfig
-from soli.systems.rqvae.inputs import USUAL_LEVEL
 from soli.systems.rqvae.network import RQVAENetwork
 
 

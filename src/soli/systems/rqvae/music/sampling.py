@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -80,7 +81,13 @@ def draw(logits: Tensor, sampling: Sampling, dice: torch.Generator) -> Tensor:
 
 
 @torch.inference_mode()
-def complete(network: RQTransformer, codes: Tensor, sampling: Sampling, seed: int) -> Tensor:
+def complete(
+    network: RQTransformer,
+    codes: Tensor,
+    sampling: Sampling,
+    seed: int,
+    after_frame: Callable[[], None] | None = None,
+) -> Tensor:
     """Draw the missing codes; what is given stays as it is.
 
     Args:
@@ -89,6 +96,7 @@ def complete(network: RQTransformer, codes: Tensor, sampling: Sampling, seed: in
             or wanted as a whole.
         sampling: how to draw.
         seed: of the draws.
+        after_frame: called after every frame of which something was drawn.
 
     Returns:
         `[B S K N]`.
@@ -107,6 +115,8 @@ def complete(network: RQTransformer, codes: Tensor, sampling: Sampling, seed: in
         if any(missing):
             state = music.state(codes, frame)
             codes[..., frame] = _frame(network, state, codes[..., frame], missing, sampling, dice)
+            if after_frame is not None:
+                after_frame()
     return codes
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from soli.errors import SoliError
 from soli.separator import Estimates, Separator, check_waveform
+from soli.streaming import Meter, Progress
 from soli.systems.rqvae.codec import CodecSeparator
 from soli.systems.rqvae.music.codec import quantizer_of
 from soli.systems.rqvae.music.config import MusicConfig
@@ -58,25 +60,39 @@ class RQVAEMusic(Separator):
     def _separate(self, mixture: Tensor) -> Tensor:
         return self.codec._separate(mixture)
 
-    def sample(self, seconds: float, seed: int, sampling: Sampling | None = None) -> Estimates:
+    def sample(
+        self,
+        seconds: float,
+        seed: int,
+        sampling: Sampling | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> Estimates:
         """Make music out of nothing.
 
         Args:
             seconds: length.
             seed: the same seed gives the same music.
             sampling: how codes are drawn.
+            progress: called with a `Progress` before the first frame is drawn and after each of them.
 
         Returns:
             Stems `[1 T]` and the mixture that they sum to.
 
         Raises:
             SoliError: for a length that is not above zero, or too long.
+            Cancelled: after `Progress.cancel`.
         """
         n_samples = self._n_samples(seconds)
-        return self._played(self._wanted(self._n_frames(n_samples)), n_samples, seed, sampling)
+        return self._played(self._wanted(self._n_frames(n_samples)), n_samples, seed, sampling, progress)
 
     def continued(
-        self, song: Tensor, sample_rate: int, seconds: float, seed: int, sampling: Sampling | None = None
+        self,
+        song: Tensor,
+        sample_rate: int,
+        seconds: float,
+        seed: int,
+        sampling: Sampling | None = None,
+        progress: Callable[[Progress], None] | None = None,
     ) -> Estimates:
         """Go on where a song ends.
 
@@ -89,22 +105,30 @@ class RQVAEMusic(Separator):
             seconds: of new music.
             seed: the same seed gives the same music.
             sampling: how codes are drawn.
+            progress: called with a `Progress` before the first frame is drawn and after each of them.
 
         Returns:
             Stems `[1 T]` of the song, as the codec plays it, and of what follows.
 
         Raises:
             SoliError: for a wrong rate or shape, or a length that is not above zero, or too long.
+            Cancelled: after `Progress.cancel`.
         """
         n_new = self._n_samples(seconds)
         n_given = max(song.shape[-1] // self.config.codec.samples_per_frame - 2, 0)
         given = self._encoded(song, sample_rate)[..., :n_given]
         n_samples = song.shape[-1] + n_new
         wanted = self._wanted(self._n_frames(n_samples) - n_given)
-        return self._played(torch.cat((given, wanted), dim=-1), n_samples, seed, sampling)
+        return self._played(torch.cat((given, wanted), dim=-1), n_samples, seed, sampling, progress)
 
     def accompanied(
-        self, song: Tensor, sample_rate: int, keep: Collection[str], seed: int, sampling: Sampling | None = None
+        self,
+        song: Tensor,
+        sample_rate: int,
+        keep: Collection[str],
+        seed: int,
+        sampling: Sampling | None = None,
+        progress: Callable[[Progress], None] | None = None,
     ) -> Estimates:
         """Keep some stems of a song and make up the others.
 
@@ -114,12 +138,14 @@ class RQVAEMusic(Separator):
             keep: the stems that stay.
             seed: the same seed gives the same music.
             sampling: how codes are drawn.
+            progress: called with a `Progress` before the first frame is drawn and after each of them.
 
         Returns:
             Stems `[1 T]`, those kept as the codec plays them.
 
         Raises:
             SoliError: for a wrong rate or shape, or stems that the model does not have.
+            Cancelled: after `Progress.cancel`.
         """
         reference = self.config.codec
         if reference.n_stems != len(self.sources):
@@ -129,11 +155,22 @@ class RQVAEMusic(Separator):
             raise SoliError(f"keep {', '.join(keep) or 'nothing'}; allowed: some but not all of {allowed}")
         codes = self._encoded(song, sample_rate)
         codes[:, [index for index, name in enumerate(self.sources) if name not in keep]] = WANTED
-        return self._played(codes, song.shape[-1], seed, sampling)
+        return self._played(codes, song.shape[-1], seed, sampling, progress)
 
-    def _played(self, codes: Tensor, n_samples: int, seed: int, sampling: Sampling | None) -> Estimates:
+    def _played(
+        self,
+        codes: Tensor,
+        n_samples: int,
+        seed: int,
+        sampling: Sampling | None,
+        progress: Callable[[Progress], None] | None,
+    ) -> Estimates:
         """Draw what is missing of codes `[1 S K N]` and decode them."""
-        codes = complete(self.transformer, codes, sampling or Sampling(), seed)[0].cpu()
+        n_drawn, step = int((codes == WANTED).any(dim=(0, 1, 2)).sum()), self.config.codec.samples_per_frame
+        meter = Meter(progress, "music", self.sample_rate, n_drawn * step)
+        meter.advance(0)
+        after_frame = partial(meter.advance, step)
+        codes = complete(self.transformer, codes, sampling or Sampling(), seed, after_frame)[0].cpu()
         stems = torch.cat(list(decode_stream(self.codec, codes, n_samples)), dim=-1)
         return Estimates(
             stems,

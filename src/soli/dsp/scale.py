@@ -1,6 +1,6 @@
-"""What the modern network sees of a mono spectrogram, relative to a mixture of usual level.
+"""Spectrograms on the scale that networks see, relative to a mixture of usual level.
 
-Timbre is read from logarithmic magnitudes of a long and a short window; phases are for the masks.
+Timbre is read from logarithmic magnitudes of a long and a short window; phases are for complex masks.
 """
 
 from __future__ import annotations
