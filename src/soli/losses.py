@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -19,9 +19,16 @@ class Task(nn.Module, abc.ABC, Generic[S]):
 
     Attributes:
         separator: the model whose weights are exported.
+        takes_bank: whether the stems may have more classes than the separator, behind those: a bank of interference.
     """
 
     separator: S
+    takes_bank: ClassVar[bool] = False
+
+    @property
+    def parts(self) -> tuple[nn.Module, ...]:
+        """What learns by itself, so that gradients are clipped apart; by default all is one."""
+        return (self,)
 
     @abc.abstractmethod
     def losses(self, stems: Tensor) -> dict[str, Tensor]:

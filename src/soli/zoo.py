@@ -11,7 +11,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,8 @@ SYSTEMS: Mapping[tuple[str, str], str] = {
     ("classcond", "modern"): "soli.systems.classcond.separator:ClassCond",
     ("classcond", "paper"): "soli.systems.classcond.paper:ClassCondPaper",
     ("mask_inference", "paper"): "soli.baselines.mask_inference:MaskInference",
+    ("flowprior", "modern"): "soli.systems.flowprior.separator:FlowPrior",
+    ("flowprior", "paper"): "soli.systems.flowprior.paper:InstGlow",
     ("rqvae", "modern"): "soli.systems.rqvae.separator:RQVAE",
     ("rqvae", "paper"): "soli.systems.rqvae.paper:RQVAEPaper",
     ("rqvae", "music"): "soli.systems.rqvae.music.separator:RQVAEMusic",
@@ -42,6 +44,7 @@ SYSTEMS: Mapping[tuple[str, str], str] = {
     ("conv_tasnet", "paper"): "soli.baselines.conv_tasnet:ConvTasNet",
     ("diffusion", "paper"): "soli.baselines.diffusion.separator:Diffusion",
     ("demucs", "paper"): "soli.baselines.demucs_architecture:DemucsArchitecture",
+    ("gan_prior", "paper"): "soli.baselines.gan_prior.separator:GANPrior",
 }
 """(system, preset) -> where its class is; the class has `__init__(self, config)` and a `Config` dataclass."""
 
@@ -52,6 +55,12 @@ BUNDLED: Mapping[str, str] = {
     "rqvae-music": "rqvae-music",
 }
 """Name a user may load -> its folder under `WEIGHTS`."""
+
+PRIORS = "flowprior"
+"""Bundled instruments lie in `WEIGHTS / PRIORS`; `flowprior:drums,my/cello` names several, or folders, as one model."""
+
+DEFAULT_PRIORS = ("vocals", "drums", "bass", "other")
+"""What the name `flowprior` alone stands for."""
 
 WEIGHTS = Path(__file__).parent / "weights"
 CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "model.safetensors", "card.md"
@@ -107,21 +116,30 @@ def available() -> dict[str, ModelInfo]:
     Returns:
         Name -> what is known of it, for every name `load` accepts besides folders.
     """
-    return {name: model_info(name) for name, folder in BUNDLED.items() if (WEIGHTS / folder).is_dir()}
+    names = [name for name, folder in BUNDLED.items() if (WEIGHTS / folder).is_dir()]
+    names += [PRIORS] if set(DEFAULT_PRIORS) <= {*bundled_priors()} else []
+    return {name: model_info(name) for name in names}
+
+
+def bundled_priors() -> tuple[str, ...]:
+    """The instruments that `flowprior:NAME` finds without a folder, in alphabetical order."""
+    return tuple(sorted(path.parent.name for path in (WEIGHTS / PRIORS).glob(f"*/{CONFIG_FILE}")))
 
 
 def model_info(name: str | Path) -> ModelInfo:
     """Describe a model without loading it.
 
     Args:
-        name: a bundled name or a checkpoint folder.
+        name: as for `load`.
 
     Returns:
-        The facts in its config.json and card.md.
+        The facts in its config.json and card.md; of several priors those of all together.
 
     Raises:
         SoliError: for an unknown name or a damaged folder.
     """
+    if (folders := _find_priors(name)) is not None:
+        return _all_of(str(name), [model_info(folder) for folder in folders])
     folder = _find(name)
     header = _read_header(folder)
     card = _read_card(folder)
@@ -143,17 +161,22 @@ def load(name: str | Path = "default", device: str | torch.device = "cpu") -> Se
     """Load a model, ready to separate.
 
     Args:
-        name: a bundled name (see `available`) or a checkpoint folder.
+        name: a bundled name (see `available`), a checkpoint folder, or `flowprior:` and bundled instruments (see
+            `bundled_priors`) or folders of priors separated by commas, which become one model.
         device: `cpu`, `cuda`, `cuda:N`, `mps` or `auto`.
 
     Returns:
         The separator in evaluation mode, with float32 weights.
 
     Raises:
-        SoliError: for an unknown name or device, or a folder that is incomplete or damaged.
+        SoliError: for an unknown name or device, a folder that is incomplete or damaged, or priors that do not fit.
     """
     import torch
 
+    if (folders := _find_priors(name)) is not None:
+        from soli.systems.flowprior.combine import combine
+
+        return combine([load(folder, device) for folder in folders])
     target = resolve_device(device)
     folder = _find(name)
     header = _read_header(folder)
@@ -218,6 +241,36 @@ def _find(name: str | Path) -> Path:
     names = ", ".join(key for key, folder in BUNDLED.items() if (WEIGHTS / folder).is_dir())
     known = f"available: {names}" if names else "none is bundled with this copy of soli"
     raise SoliError(f"unknown model {str(name)!r}; {known}, or a folder with {CONFIG_FILE} and {WEIGHTS_FILE}")
+
+
+def _find_priors(name: str | Path) -> list[Path] | None:
+    """Folders of the priors that a name lists; None for a name of another kind."""
+    head, colon, rest = str(name).partition(":")
+    if head != PRIORS or (not colon and Path(head).is_dir()):
+        return None
+    folders = []
+    for part in [part.strip() for part in rest.split(",")] if colon else DEFAULT_PRIORS:
+        bundled, own = WEIGHTS / PRIORS / part, Path(part)
+        if not part or not (bundled.is_dir() or own.is_dir()):
+            known = ", ".join(bundled_priors()) or "none"
+            raise SoliError(f"unknown prior {part!r}; bundled: {known}; allowed: those, and folders of priors")
+        folders.append(own if own.is_dir() else bundled)
+    return folders
+
+
+def _all_of(name: str, infos: list[ModelInfo]) -> ModelInfo:
+    """What is known of several priors as one model."""
+    digest = hashlib.sha256("".join(info.sha256 for info in infos).encode()).hexdigest()
+    return replace(
+        infos[0],
+        name=name,
+        sources=tuple(source for info in infos for source in info.sources),
+        n_parameters=sum(info.n_parameters for info in infos),
+        bytes=sum(info.bytes for info in infos),
+        sha256=infos[0].sha256 if len(infos) == 1 else digest,
+        licence=" · ".join(dict.fromkeys(info.licence for info in infos)),
+        summary=infos[0].summary if len(infos) == 1 else f"one plug-in prior for each of {len(infos)} instruments",
+    )
 
 
 def _read_header(folder: Path) -> _Header:

@@ -159,6 +159,16 @@ def test_a_condition_changes_what_is_likely() -> None:
         flow(data())
 
 
+def test_dropout_takes_what_is_heard_and_leaves_the_condition() -> None:
+    network = shaken(wavenet(dropout=1.0, n_condition=2))
+    heard, other = data(n_channels=3), data(n_channels=3, seed=1)
+    first, second = torch.eye(2)[:1].expand(3, -1), torch.eye(2)[1:].expand(3, -1)
+    assert (network(heard, first) - network(other, first)).abs().max() > 0.01
+    network.train()
+    torch.testing.assert_close(network(heard, first), network(other, first), atol=0, rtol=0)
+    assert (network(heard, first) - network(heard, second)).abs().max() > 0.01
+
+
 def test_the_likelihood_of_a_linear_flow_is_a_normal_density() -> None:
     norm = ActNorm(6).eval()
     with torch.no_grad():

@@ -59,3 +59,9 @@ def test_only_matrices_decay(name: str) -> None:
     with_decay, without = steps(name, weight_decay=1.0), steps(name)
     changed = {key for key in with_decay if not torch.equal(with_decay[key][1], without[key][1])}
     assert changed == {"matrix", "kernel", "stack"}
+
+
+def test_the_betas_asked_for_reach_both_optimisers() -> None:
+    for name in ("adamw", "muon"):
+        optimizer = make_optimizer(nn.Linear(3, 2), name, learning_rate=1e-2, weight_decay=0.0, betas=(0.5, 0.9))
+        assert {group["betas"] for group in optimizer.param_groups} == {(0.5, 0.9)}

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -124,12 +125,38 @@ def test_a_score_is_minus_the_sdr_of_whole_songs(tmp_path: Path, songs: Path) ->
     path = recipe(tmp_path, songs)
     run_recipe(path, ["training.steps=1", "training.n_workers=0"], False)
     task = build_task(load_recipe(path, []))
-    score = validation([Cache(tmp_path / "cache" / "mine-44100-2")], precision="no")
+    score = validation([Cache(tmp_path / "cache" / "mine-44100-2")], task.separator.sources, precision="no")
     assert score is not None
     with torch.no_grad():  # every class gets a quarter of three equal stems: its error is 9/16 + 1/16 + 1/16 of it
         for parameter in task.separator.parameters():
             parameter.zero_()
     assert score(task) == pytest.approx(10 * torch.tensor(11 / 16).log10().item(), abs=0.1)
+
+
+def test_a_bank_sounds_in_the_mixture_and_is_not_scored(tmp_path: Path, songs: Path) -> None:
+    path = recipe(tmp_path, songs)
+    run_recipe(path, ["training.steps=1", "training.n_workers=0"], False)
+    cache = Cache(tmp_path / "cache" / "mine-44100-2")
+
+    class Half(torch.nn.Module):
+        """Gives half the mixture to its only source."""
+
+        sources, sample_rate = ("vocals",), 44100
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.separator, self.weight = self, torch.nn.Parameter(torch.zeros(1))
+
+        def separate(self, mixture: torch.Tensor, sample_rate: int) -> SimpleNamespace:
+            assert sample_rate == self.sample_rate
+            return SimpleNamespace(stems=0.5 * mixture[None])
+
+    alone, beside = (validation([cache], mixed, precision="no") for mixed in (("vocals",), ("vocals", "drums")))
+    assert alone is not None
+    assert beside is not None
+    assert alone(Half()) == pytest.approx(10 * torch.tensor(0.25).log10().item(), abs=1e-3)  # type: ignore[arg-type]
+    # half of itself is missing and half of another stem as loud is there
+    assert beside(Half()) == pytest.approx(10 * torch.tensor(0.5).log10().item(), abs=0.1)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

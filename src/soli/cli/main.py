@@ -16,6 +16,7 @@ from soli.cli.encode import encode
 from soli.cli.evaluate import evaluate
 from soli.cli.generate import generate
 from soli.cli.models import models
+from soli.cli.prior import prior
 from soli.cli.query import query
 from soli.cli.report import report
 from soli.cli.separate import separate
@@ -52,6 +53,7 @@ def options(
 for command in (separate, query, encode, decode, generate, train, evaluate, models, doctor):
     app.command()(command)
 app.add_typer(data)
+app.add_typer(prior)
 app.add_typer(report)
 
 

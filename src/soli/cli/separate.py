@@ -13,6 +13,7 @@ import typer
 from soli.cli.inputs import find_jobs
 from soli.cli.options import ADDRESS, DEVICE, ENGINE, FILENAME, FORMAT, JSON, MODEL, OUT, WORKERS
 from soli.cli.terminal import EXIT_ERROR, complain, print_json, progress_bar
+from soli.errors import SoliError
 
 if TYPE_CHECKING:
     from soli.catalogue import Job
@@ -30,6 +31,12 @@ def separate(
     model: MODEL = "default",
     stems: Annotated[
         str | None, typer.Option(help="Only these, separated by commas; the rest goes to one file.", metavar="A,B")
+    ] = None,
+    priors: Annotated[
+        str | None,
+        typer.Option(
+            help="For flowprior: bundled instruments, and folders from `soli prior train`.", metavar="NAME,DIR,..."
+        ),
     ] = None,
     format: FORMAT = None,
     filename: FILENAME = "{track}/{stem}.{ext}",
@@ -62,6 +69,7 @@ def separate(
     from soli.files import refuse_collisions
     from soli.parallel import open_engine
 
+    model = _with_priors(model, priors)
     jobs = find_jobs(inputs, out)
     if engine != "local":
         jobs = [(source.absolute(), folder.absolute()) for source, folder in jobs]  # a worker starts elsewhere
@@ -90,6 +98,15 @@ def separate(
             elif not as_json:
                 _say(facts)
     _finish(model, [results[job] for job in jobs], as_json=as_json)
+
+
+def _with_priors(model: str, priors: str | None) -> str:
+    """The name of a model with these priors."""
+    if priors is None:
+        return model
+    if model not in ("flowprior", "default"):
+        raise SoliError(f"--priors with --model {model}; allowed: flowprior")
+    return f"flowprior:{priors}"
 
 
 def _watch(start: Callable[[str], Callable[[Progress], None]], jobs: list[Job], job: Job) -> Callable[[Progress], None]:

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 
 from soli.audio import read, resample
+from soli.config import from_dict
 from soli.data.cache import Cache, CacheWriter, is_cache
-from soli.data.classes import CLASSES, MUSDB_VALIDATION
+from soli.data.classes import MUSDB_VALIDATION
 from soli.data.layouts import open_dataset
 from soli.data.render.excerpt import last_seconds, read_midi, render_classes
 from soli.data.render.soundfonts import open_soundfont
@@ -39,9 +40,11 @@ class DataSource:
         path: the folder.
         layout: `dataset`: which; "auto" tells it by the names in the folder.
         exclude: `dataset`: songs to leave out.
+        labels: `dataset`: whether a stem goes by its coarsest class, such as "other", or its finest, such as "strings".
         label: `solos`: the class.
         pattern: `solos`: which files under the folder; by default every audio file directly in it.
         bandwidth: `solos`: the highest frequency they hold, in Hz; mixtures with them are cut there.
+        validation_every: `solos`: one of so many recordings is for validation; 0 for none.
         soundfonts: `midi`: one is drawn for each song.
         seconds: `midi`: length of the excerpt.
         n_songs: `midi`: at most this many songs, drawn at random.
@@ -53,9 +56,11 @@ class DataSource:
     path: str
     layout: str = "auto"
     exclude: tuple[str, ...] = ()
+    labels: Literal["coarse", "fine"] = "coarse"
     label: str = ""
     pattern: str = ""
     bandwidth: float | None = None
+    validation_every: int = 0
     soundfonts: tuple[str, ...] = ()
     seconds: float = 25.0
     n_songs: int = 500
@@ -83,7 +88,7 @@ def open_caches(
     caches = []
     for source in sources:
         place = folder / f"{source.collection}-{sample_rate}-{n_channels}"
-        if not (is_cache(place) and _note(place) == asdict(source)):
+        if not (is_cache(place) and _note(place) == source):
             with CacheWriter(place, sample_rate=sample_rate, n_channels=n_channels) as writer:
                 _add(writer, source, report)
                 if not writer.stems:
@@ -93,22 +98,31 @@ def open_caches(
     return caches
 
 
-def _note(place: Path) -> dict[str, object]:
+def _note(place: Path) -> DataSource | None:
     """What a cache was built from; a recipe that says otherwise now builds it anew."""
     try:
-        note = json.loads((place / _NOTE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in note.items()}
+        return from_dict(DataSource, json.loads((place / _NOTE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, SoliError):
+        return None
 
 
 def _add(writer: CacheWriter, source: DataSource, report: Report) -> None:
     """Decode one source by its kind."""
     folder, name = Path(source.path), source.collection
     if source.kind == "dataset":
-        add_dataset(writer, folder, name, report, layout=source.layout, exclude=source.exclude)
+        fine = source.labels == "fine"
+        add_dataset(writer, folder, name, report, layout=source.layout, exclude=source.exclude, fine=fine)
     elif source.kind == "solos":
-        add_solos(writer, folder, name, report, label=source.label, pattern=source.pattern, bandwidth=source.bandwidth)
+        add_solos(
+            writer,
+            folder,
+            name,
+            report,
+            label=source.label,
+            pattern=source.pattern,
+            bandwidth=source.bandwidth,
+            validation_every=source.validation_every,
+        )
     else:
         fonts = tuple(Path(font) for font in source.soundfonts)
         add_midi(
@@ -131,6 +145,7 @@ def add_dataset(
     *,
     layout: str = "auto",
     exclude: tuple[str, ...] = (),
+    fine: bool = False,
 ) -> None:
     """Add the multitracks of a dataset; stems of one class are summed.
 
@@ -144,6 +159,7 @@ def add_dataset(
         report: called with one line per song.
         layout: see `soli.data.layouts`.
         exclude: songs to leave out, by name.
+        fine: stems go by their finest class instead of their coarsest.
 
     Raises:
         SoliError: for a folder that is no dataset of this layout, a stem of no known class, and damaged files.
@@ -155,7 +171,7 @@ def add_dataset(
         for name, stem in track.stems.items():
             if not stem.labels:
                 raise SoliError(f"{stem.path}: {name!r} belongs to no class; see soli.data.classes")
-        for label in dict.fromkeys(stem.labels[0] for stem in track.stems.values()):
+        for label in dict.fromkeys(stem.labels[-1 if fine else 0] for stem in track.stems.values()):
             audio = track.submix(label)
             if split == "validation" or np.abs(audio).max() > _SILENCE:
                 audio = resample(torch.from_numpy(audio), track.sample_rate, writer.sample_rate).numpy()
@@ -172,6 +188,7 @@ def add_solos(
     label: str,
     pattern: str = "",
     bandwidth: float | None = None,
+    validation_every: int = 0,
 ) -> None:
     """Add a folder of solo recordings of one class, brought to one level.
 
@@ -183,16 +200,18 @@ def add_solos(
         label: the class of all of them.
         pattern: which files under the folder, such as `*/guitar.ogg`; by default every audio file directly in it.
         bandwidth: the highest frequency they hold, in Hz; mixtures with them are cut there.
+        validation_every: one of so many recordings is for validation, the first of them; 0 for none.
 
     Raises:
-        SoliError: for a label that is no class, and when there are no files.
+        SoliError: for a label that is none, and when there are no files.
     """
-    if label not in CLASSES:
-        raise SoliError(f"label {label!r} of collection {collection!r}; allowed: {', '.join(CLASSES)}")
+    if not label:
+        raise SoliError(f"collection {collection!r} has no label; name the class of its recordings")
     paths = sorted(folder.glob(pattern)) if pattern else _files(folder, _AUDIO_SUFFIXES)
     if not paths:
         raise SoliError(f"{folder}: no files {pattern!r}")
-    for path in paths:
+    for index, path in enumerate(paths):
+        held_out = validation_every and index % validation_every == 0
         writer.add(
             _load(path, writer.sample_rate),
             collection=collection,
@@ -201,6 +220,7 @@ def add_solos(
             level_dbfs=_VOICE_LEVEL,
             bandwidth=bandwidth,
             coherent=False,
+            split="validation" if held_out else "train",
         )
     report(f"{len(paths)} recordings of {label}")
 

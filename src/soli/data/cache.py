@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -47,7 +48,7 @@ class CachedStem:
 
 
 class CacheWriter:
-    """Append stems to a new cache; the index is written last, on a clean exit.
+    """Append stems to a new cache; the index is written last, on a clean exit, and after an error nothing is left.
 
     Args:
         folder: created if missing; an existing cache there is replaced.
@@ -119,6 +120,10 @@ class CacheWriter:
             stems = [asdict(stem) for stem in self.stems]
             index = {"sample_rate": self.sample_rate, "n_channels": self.n_channels, "stems": stems}
             (self.folder / _INDEX).write_text(json.dumps(index), encoding="utf-8")
+            return
+        (self.folder / _AUDIO).unlink(missing_ok=True)
+        with suppress(OSError):  # somebody else's files are in it
+            self.folder.rmdir()
 
 
 class Cache:

@@ -20,7 +20,10 @@ from soli.errors import SoliError
 
 
 class Bijection(nn.Module, ABC):
-    """One invertible layer. `condition` is `[B G]`, the embedding of a label, where a layer was made for one."""
+    """One invertible layer.
+
+    `condition` is the embedding of a label, `[B G]` or `[1 G]` for all items, where a layer was made for one.
+    """
 
     @abstractmethod
     def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -123,7 +126,7 @@ class WaveNet(nn.Module):
         kernel_size: of each, odd.
         dilation_rate: the dilation of layer i is `dilation_rate ** i`.
         n_condition: G, size of the condition; 0 for none.
-        dropout: before each residual connection.
+        dropout: of what the gated convolutions give, before the condition is added.
     """
 
     def __init__(
@@ -164,11 +167,12 @@ class WaveNet(nn.Module):
             shifts = self.condition(condition)[..., None].chunk(len(self.gates), dim=1)
         skips = torch.zeros_like(hidden)
         for gate, output, shift in zip(self.gates, self.outputs, shifts, strict=True):
-            filtered, gated = (gate(hidden) if shift is None else gate(hidden) + shift).chunk(2, dim=1)
+            heard = F.dropout(gate(hidden), self.dropout, self.training)
+            filtered, gated = (heard if shift is None else heard + shift).chunk(2, dim=1)
             parts = output(filtered.tanh() * gated.sigmoid()).split(self.n_hidden, dim=1)
             skips = skips + parts[-1]
             if len(parts) == 2:
-                hidden = hidden + F.dropout(parts[0], self.dropout, self.training)
+                hidden = hidden + parts[0]
         return self.end(skips)
 
 

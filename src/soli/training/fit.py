@@ -36,7 +36,8 @@ class FitConfig:
             training can be prolonged.
         optimizer: `adamw`, or `muon` for the matrices and kernels.
         weight_decay: on matrices and kernels only.
-        clip: largest gradient norm.
+        betas: how long AdamW remembers gradients and their squares.
+        clip: largest gradient norm, of each part of the task that learns by itself.
         ema: decay of the weight average that is validated and exported.
         precision: `bf16` runs matrices and convolutions in bfloat16.
         validate_every: steps between validations, of which there is one at the end too; 0 for none at all.
@@ -53,6 +54,7 @@ class FitConfig:
     cooldown: float = 1.0
     optimizer: Literal["adamw", "muon"] = "adamw"
     weight_decay: float = 0.01
+    betas: tuple[float, float] = (0.9, 0.98)
     clip: float = 5.0
     ema: float = 0.999
     precision: Literal["bf16", "no"] = "bf16"
@@ -89,7 +91,11 @@ def fit(
     """
     accelerator = Accelerator(mixed_precision=config.precision, cpu=not torch.cuda.is_available())
     optimizer = make_optimizer(
-        task, config.optimizer, learning_rate=config.learning_rate, weight_decay=config.weight_decay
+        task,
+        config.optimizer,
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        betas=config.betas,
     )
     average = copy.deepcopy(task).eval().requires_grad_(False)
     folder.mkdir(parents=True, exist_ok=True)
@@ -113,7 +119,7 @@ def fit(
             losses = module(stems)
         total = torch.stack(list(losses.values())).sum()
         accelerator.backward(total)
-        norm = nn.utils.clip_grad_norm_(task.parameters(), config.clip)
+        norm = torch.stack([nn.utils.clip_grad_norm_(part.parameters(), config.clip) for part in task.parts]).max()
         if torch.isfinite(total) and torch.isfinite(norm):
             prepared.step()
         prepared.zero_grad(set_to_none=True)

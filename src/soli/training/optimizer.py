@@ -89,7 +89,9 @@ def orthogonalise(matrices: Tensor, n_iterations: int = 5) -> Tensor:
     return (x.mT if tall else x).to(matrices.dtype)
 
 
-def make_optimizer(task: nn.Module, name: str, *, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
+def make_optimizer(
+    task: nn.Module, name: str, *, learning_rate: float, weight_decay: float, betas: tuple[float, float] = (0.9, 0.98)
+) -> torch.optim.Optimizer:
     """Weight decay on matrices and kernels, none on biases and gains.
 
     Args:
@@ -97,6 +99,7 @@ def make_optimizer(task: nn.Module, name: str, *, learning_rate: float, weight_d
         name: `adamw` or `muon`.
         learning_rate: at the start; the loop sets it at every step.
         weight_decay: decoupled.
+        betas: of AdamW.
 
     Returns:
         The optimiser.
@@ -110,7 +113,7 @@ def make_optimizer(task: nn.Module, name: str, *, learning_rate: float, weight_d
     ]
     groups = [group for group in groups if group["params"]]
     if name == "muon":
-        return Muon(groups, learning_rate)
+        return Muon(groups, learning_rate, betas=betas)
     for group in groups:
         del group["matrix"]
-    return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.98), fused=True)
+    return torch.optim.AdamW(groups, lr=learning_rate, betas=betas, fused=True)

@@ -31,6 +31,9 @@ TASKS = {
     ("conv_tasnet", "paper"): "soli.baselines.waveform_training:WaveformTask",
     ("demucs", "paper"): "soli.baselines.waveform_training:WaveformTask",
     ("diffusion", "paper"): "soli.baselines.diffusion.training:DiffusionTask",
+    ("gan_prior", "paper"): "soli.baselines.gan_prior.training:GANPriorTask",
+    ("flowprior", "modern"): "soli.systems.flowprior.training:FlowPriorTask",
+    ("flowprior", "paper"): "soli.systems.flowprior.paper_training:InstGlowTask",
     ("rqvae", "modern"): "soli.systems.rqvae.training:RQVAETask",
     ("rqvae", "paper"): "soli.systems.rqvae.paper_training:RQVAEPaperTask",
 }
@@ -121,6 +124,30 @@ def run_recipe(
 
         return run_music(path, overrides, resume, report=report, on_step=on_step)
     recipe = load_recipe(path, overrides)
+    trained = train_recipe(recipe, resume, report=report, on_step=on_step)
+    folder = Path(recipe.output) / "model"
+    zoo.save(trained.separator, folder, card(recipe, path, trained))
+    return folder
+
+
+def train_recipe(
+    recipe: Recipe,
+    resume: bool,
+    *,
+    report: Callable[[str], None] = _ignore,
+    on_step: Callable[[int, int, dict[str, float]], None] | None = None,
+) -> Task:
+    """Train what a recipe says.
+
+    Args:
+        recipe: read and checked.
+        resume: go on from the last checkpoint.
+        report: called with lines about the data being decoded.
+        on_step: called after every step with its number, the number of steps in all, and the losses.
+
+    Returns:
+        The task with its final weights.
+    """
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
     torch.manual_seed(recipe.training.seed)
@@ -129,18 +156,15 @@ def run_recipe(
     sample_rate = task.separator.sample_rate
     caches = open_caches(Path(recipe.cache), recipe.data, report, sample_rate=sample_rate, n_channels=n_channels)
     mixer = Mixer(caches, recipe.mixing, seed=recipe.training.seed)
-    trained = fit(
+    return fit(
         task,
         _stream(mixer, recipe.training),
         recipe.training,
         Path(recipe.output),
-        validate=validation(caches, precision=recipe.training.precision),
+        validate=validation(caches, recipe.mixing.sources, precision=recipe.training.precision),
         resume=resume,
         on_step=on_step and (lambda step, values: on_step(step, recipe.training.steps, values)),
     )
-    folder = Path(recipe.output) / "model"
-    zoo.save(trained.separator, folder, card(recipe, path, trained))
-    return folder
 
 
 def build_task(recipe: Recipe) -> Task:
@@ -159,19 +183,19 @@ def build_task(recipe: Recipe) -> Task:
     separator_class, task_class = _resolve(zoo.SYSTEMS[key]), _resolve(TASKS[key])
     config = from_dict(separator_class.Config, recipe.model, where="model")
     separator = zoo.load(recipe.initial) if recipe.initial else separator_class(config)
-    if separator.sources != recipe.mixing.sources:
-        raise SoliError(f"mixing.sources = {list(recipe.mixing.sources)}; the model has {list(separator.sources)}")
+    _check_sources(separator.sources, recipe.mixing.sources, takes_bank=task_class.takes_bank)
     try:
         return task_class(separator.train(), **recipe.task)
     except TypeError as error:
         raise SoliError(f"[task] of this recipe does not fit {task_class.__name__} ({error})") from error
 
 
-def validation(caches: list[Cache], *, precision: str) -> Callable[[Task], float] | None:
+def validation(caches: list[Cache], mixed: tuple[str, ...], *, precision: str) -> Callable[[Task], float] | None:
     """Score on the validation songs of the caches: minus the median SDR over songs, averaged over sources.
 
     Args:
         caches: whose validation split is used whole.
+        mixed: the classes that sound in the mixtures.
         precision: `bf16` validates under autocast, as trained.
 
     Returns:
@@ -188,9 +212,10 @@ def validation(caches: list[Cache], *, precision: str) -> Callable[[Task], float
         device = next(separator.parameters()).device
         for song in songs:
             silence = torch.zeros_like(next(iter(song.values())))
-            references = torch.stack([song.get(name, silence) for name in separator.sources]).to(device)
+            stems = torch.stack([song.get(name, silence) for name in mixed]).to(device)
+            references = stems[: len(separator.sources)]  # the others are interference
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-                estimates = separator.separate(references.sum(dim=0), separator.sample_rate).stems
+                estimates = separator.separate(stems.sum(dim=0), separator.sample_rate).stems
             values.append(sdr_global(references, estimates))
         return -float(torch.stack(values).nanmedian(dim=0).values.nanmean())
 
@@ -224,6 +249,12 @@ Trained with `soli train {path.name}` (SHA-256 of the recipe {digest}…): {reci
 
 Licence, data and metrics are for whoever publishes these weights to state.
 """
+
+
+def _check_sources(own: tuple[str, ...], mixed: tuple[str, ...], *, takes_bank: bool) -> None:
+    if own != (mixed[: len(own)] if takes_bank else mixed):
+        first = " first" if takes_bank else ""
+        raise SoliError(f"mixing.sources = {list(mixed)}; the model has {list(own)}{first}")
 
 
 def _stream(mixer: Mixer, config: FitConfig) -> Callable[[int], Iterator[Tensor]]:

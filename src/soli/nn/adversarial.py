@@ -1,0 +1,60 @@
+"""What adversarial trainings share: two players in one backward pass, and penalties on a critic's gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+_SMALLEST_NORM = 1e-12
+
+
+def frozen(critic: nn.Module) -> Callable[[Tensor], Tensor]:
+    """A critic whose scores have gradients for what it is shown but not for its weights.
+
+    With it the generator's term and the critic's term may stand in one sum: each reaches only its own player.
+
+    Args:
+        critic: left as it is.
+
+    Returns:
+        A function that scores as the critic does.
+    """
+    weights = {name: parameter.detach() for name, parameter in critic.named_parameters()}
+    return lambda examples: functional_call(critic, weights, (examples,))
+
+
+def squared_slopes(critic: Callable[[Tensor], Tensor], examples: Tensor) -> Tensor:
+    """Squared norm of the gradient of each example's score, itself differentiable by the critic's weights.
+
+    Args:
+        critic: `[B ...]` -> scores, the first axis being B; an example's scores depend on that example alone.
+        examples: `[B ...]`; no gradient flows back into them.
+
+    Returns:
+        `[B]`.
+    """
+    with torch.enable_grad():
+        examples = examples.detach().requires_grad_()
+        (slope,) = torch.autograd.grad(critic(examples).sum(), [examples], create_graph=True)
+    return slope.flatten(1).square().sum(dim=1)
+
+
+def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
+    """Squared distance of the gradient's norm from 1, at random points between real and made examples.
+
+    Gulrajani et al. 2017 (arXiv 1704.00028), equation 3, without its weight.
+
+    Args:
+        critic: `[B ...]` -> `[B]`.
+        real: `[B ...]`.
+        fake: the same shape.
+
+    Returns:
+        Scalar, the mean over examples.
+    """
+    shares = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device)
+    norms = (squared_slopes(critic, torch.lerp(fake, real, shares)) + _SMALLEST_NORM).sqrt()
+    return (norms - 1).square().mean()

@@ -1,0 +1,56 @@
+"""What can be set about the modern preset of `flowprior`; every default is the released model's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Engine = Literal["extract", "search", "hybrid"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlowPriorConfig:
+    """Modern preset.
+
+    Attributes:
+        sources: the instruments, each with a prior of its own, in the order of the source axis.
+        sample_rate: in Hz.
+        n_fft: window of the masked spectrogram, 93 ms.
+        hop_length: a quarter of the window.
+        bands: `(number, width in bins)` that an extractor works in, from low to high; together n_fft / 2 bins.
+        n_features: of an extractor's trunk.
+        depths: blocks at each level of the trunk.
+        dilations: of the blocks in its middle.
+        n_mels: bands of the flow.
+        n_blocks: of the flow.
+        n_hidden: of each of its WaveNets.
+        n_layers: of each of its WaveNets.
+        kernel_size: of each of its WaveNets.
+        largest_log_scale: of its couplings.
+        noise: deviation of the noise that the flow learns under, where a loud band is about 1.
+        engine: `extract` asks the extractors, `search` looks for latents that explain the mixture, `hybrid` does so
+            from where the extractors end.
+        iterations: of the search, at most.
+        learning_rate: of the search.
+        prior_weight: of how likely the latents are, beside how well they explain the mixture.
+    """
+
+    sources: tuple[str, ...] = ("vocals", "drums", "bass", "other")
+    sample_rate: int = 22050
+    n_fft: int = 2048
+    hop_length: int = 512
+    bands: tuple[tuple[int, int], ...] = ((32, 4), (16, 8), (16, 16), (16, 32))
+    n_features: int = 32
+    depths: tuple[int, ...] = (1, 1, 1)
+    dilations: tuple[int, ...] = (1, 2, 4)
+    n_mels: int = 128
+    n_blocks: int = 8
+    n_hidden: int = 96
+    n_layers: int = 3
+    kernel_size: int = 3
+    largest_log_scale: float = 1.0
+    noise: float = 0.1
+    engine: Engine = "extract"
+    iterations: int = 40
+    learning_rate: float = 0.05
+    prior_weight: float = 0.01

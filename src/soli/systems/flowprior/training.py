@@ -1,0 +1,91 @@
+"""What the modern preset learns from: solos of its instruments, and whatever else may sound beside them.
+
+No prior learns anything from another one's target: each has its own network, and to it the stems of all others are
+but interference.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from soli.dsp.frames import analyse
+from soli.dsp.scale import USUAL_LEVEL, power
+from soli.losses import Task
+from soli.systems.flowprior.separator import FlowPrior
+
+
+class FlowPriorTask(Task[FlowPrior]):
+    """Losses of the modern preset.
+
+    Args:
+        separator: to train.
+        flow_weight: of the flows' likelihood; 0 trains the extractors alone.
+        extractor_weight: of the extractors' error; 0 trains the flows alone.
+        floor_db: error below which an extractor has nothing more to gain.
+        silent_db: level of a solo, relative to the mixture's usual one, below which no flow learns from it.
+    """
+
+    takes_bank: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        separator: FlowPrior,
+        *,
+        flow_weight: float = 1.0,
+        extractor_weight: float = 1.0,
+        floor_db: float = -25.0,
+        silent_db: float = -40.0,
+    ) -> None:
+        super().__init__()
+        self.separator = separator
+        self.flow_weight, self.extractor_weight = flow_weight, extractor_weight
+        self.floor, self.silent = 10 ** (floor_db / 10), USUAL_LEVEL * 10 ** (silent_db / 20)
+
+    @property
+    def parts(self) -> tuple[nn.Module, ...]:
+        """The priors, which do not know each other; of each, extractor and flow do not either."""
+        return tuple(part for prior in self.separator.priors for part in (prior.extractor, prior.flow))
+
+    def losses(self, stems: Tensor) -> dict[str, Tensor]:
+        """Terms whose sum is minimised.
+
+        Args:
+            stems: `[B S C T]`: those of `separator.sources`, then the bank of interference; mixed down to mono.
+
+        Returns:
+            `error` (dB relative to the mixture) of the extractors, and `nll` (nats per band and frame) of the flows.
+        """
+        config = self.separator.config
+        n_own, n_samples = len(config.sources), stems.shape[-1] // config.hop_length * config.hop_length
+        mono = stems.mean(dim=2)[..., :n_samples].float()
+        mixture = mono.sum(dim=1)
+        level = mixture.square().mean(dim=-1, keepdim=True).sqrt().clamp(min=1e-6) / USUAL_LEVEL
+        mixture, own = mixture / level, mono[:, :n_own] / level[:, None]
+        targets = analyse(own, config.n_fft, config.hop_length)  # [B S N F]
+        losses = {}
+        if self.extractor_weight:
+            losses["error"] = self.extractor_weight * self._error(mixture, targets)
+        if self.flow_weight:
+            losses["nll"] = self.flow_weight * self._nll(own, targets)
+        return losses
+
+    def _error(self, mixture: Tensor, targets: Tensor) -> Tensor:
+        spectrogram = analyse(mixture, self.separator.config.n_fft, self.separator.config.hop_length)
+        masks = self.separator.masks(mixture, spectrogram)
+        error = power(masks * spectrogram[:, None] - targets).mean(dim=(-2, -1))
+        return 10 * torch.log10(error / power(spectrogram).mean(dim=(-2, -1))[:, None] + self.floor).mean()
+
+    def _nll(self, own: Tensor, targets: Tensor) -> Tensor:
+        sounding = own.square().mean(dim=-1).sqrt() > self.silent  # [B S]
+        n_frames = targets.shape[2] // 2 * 2
+        terms = []
+        for index, prior in enumerate(self.separator.priors):
+            if (chosen := sounding[:, index]).any():
+                bands = self.separator.bands(targets[chosen, index, :n_frames].abs())
+                terms.append(-prior.score(bands).mean())
+        if not terms:
+            return 0.0 * next(self.separator.priors[0].flow.parameters()).sum()
+        return torch.stack(terms).sum() / len(self.separator.priors)
