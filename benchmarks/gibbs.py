@@ -53,7 +53,7 @@ def main(arguments: argparse.Namespace) -> None:
     n_tracks = len(records) // len(order)
     data = {
         "measure": "SI-SDR improvement in dB, protocol msdm; seconds of work per second of audio",
-        "data": f"{source}, {n_tracks} songs, {arguments.chunks} chunks of 11.9 s from the middle of each",
+        "data": f"{source}, {n_tracks} songs, {arguments.chunks} × 11.9 s from the middle of each",
         "model": {"name": model_name(arguments.model), "sha256": model_info(arguments.model).sha256},
         "chain": {"steps": steps, "seed": arguments.seed},
         "machine": machine() | {"device": arguments.device},

@@ -54,14 +54,10 @@ def main(arguments: argparse.Namespace) -> None:
         "data": f"{folder_name(arguments.data)}, {len(tracks)} songs",
         "model": {"name": model_name(arguments.model), "sha256": model_info(arguments.model).sha256},
         "machine": machine(),
-        "instruments": [
-            dict(zip(("instrument", "present", "absent", *EVIDENCE), cells, strict=True)) for cells in rows
-        ],
+        "instruments": [dict(zip(names, cells, strict=True)) for cells in rows],
     }
-    heading = (
-        f"# Presence\n\n`{data['model']['name']}` on {data['data']}; area under the ROC curve over windows of 2 s.\n\n"
-    )
-    write_results(arguments.output, data, heading + table(("instrument", "present", "absent", *EVIDENCE), rows))
+    about = f"`{data['model']['name']}` on {data['data']}; area under the ROC curve over windows of 2 s."
+    write_results(arguments.output, data, f"# Presence\n\n{about}\n\n{table(names, rows)}")
 
 
 def energies(waveform: Tensor, model: FlowPrior) -> np.ndarray:

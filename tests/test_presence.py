@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,19 +62,28 @@ def test_a_file_is_judged_as_its_samples_are(tmp_path: Path) -> None:
     np.testing.assert_allclose(found.log_likelihood, likelihood[0], atol=1e-4)
     np.testing.assert_allclose(found.share_db, share[0], atol=1e-3)
     np.testing.assert_allclose(found.probability, probability[0], atol=1e-4)
+    assert found.seconds == 9.0
+    usual = torch.stack([prior.usual for prior in separator.priors]).numpy()
+    expected = (found.log_likelihood - usual[:, :1]) / usual[:, 1:]
+    np.testing.assert_allclose(found.deviations, expected.clip(-20, 5), atol=1e-4)
 
 
 def test_spans_join_windows_that_touch() -> None:
     found = Presence(
         source=Path("x"),
+        seconds=7.5,
         instruments=("one",),
         window_seconds=2.0,
         starts=np.arange(7.0),
         probability=np.array([[0.9, 0.6, 0.1, 0.1, 0.1, 0.5, 0.2]]),
         log_likelihood=np.zeros((1, 7)),
+        deviations=np.zeros((1, 7)),
         share_db=np.zeros((1, 7)),
     )
     assert found.spans("one") == [(0.0, 3.0), (5.0, 7.0)]
+    assert found.sounding("one") == pytest.approx(5 / 7.5)
+    short = replace(found, seconds=6.5)
+    assert short.spans("one") == [(0.0, 3.0), (5.0, 6.5)]
 
 
 def test_priors_from_folders_are_one_model(tmp_path: Path) -> None:
@@ -82,6 +92,7 @@ def test_priors_from_folders_are_one_model(tmp_path: Path) -> None:
         save(separator, tmp_path / name, CARD)
     name = f"flowprior:{tmp_path / 'b'},{tmp_path / 'a'}"
     both = load(name)
+    assert isinstance(both, FlowPrior)
     assert both.sources == ("two", "one")
     for mine, saved in zip(both.priors, (*two.priors, *one.priors), strict=True):
         assert all(torch.equal(mine.state_dict()[key], value) for key, value in saved.state_dict().items())

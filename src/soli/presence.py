@@ -12,6 +12,7 @@ from torch import Tensor
 
 from soli.audio import AudioReader, Resampler
 from soli.errors import SoliError
+from soli.separator import Separator
 from soli.streaming import Meter, Progress
 from soli.systems.flowprior.separator import FlowPrior
 from soli.zoo import load
@@ -26,20 +27,24 @@ class Presence:
 
     Attributes:
         source: the recording.
+        seconds: its length.
         instruments: S names.
         window_seconds: length of a window.
         starts: of the windows, in seconds, `[W]`.
         probability: that the instrument sounds, by the calibration of its prior, `[S W]`.
         log_likelihood: of what was extracted as a solo of the instrument, nats for each band and frame, `[S W]`.
+        deviations: the same in deviations from that of the instrument's solos, cut at -20 and 5, `[S W]`.
         share_db: its energy relative to the mixture's, at least -60, `[S W]`.
     """
 
     source: Path
+    seconds: float
     instruments: tuple[str, ...]
     window_seconds: float
     starts: np.ndarray
     probability: np.ndarray
     log_likelihood: np.ndarray
+    deviations: np.ndarray
     share_db: np.ndarray
 
     def spans(self, instrument: str) -> list[tuple[float, float]]:
@@ -49,22 +54,34 @@ class Presence:
             instrument: one of `instruments`.
 
         Returns:
-            Start and end of each stretch, in seconds; windows that touch are one stretch.
+            Start and end of each stretch, in seconds; windows that touch are one stretch, none ends after the
+            recording.
         """
         found: list[tuple[float, float]] = []
         for start, chance in zip(self.starts, self.probability[self.instruments.index(instrument)], strict=True):
-            end = float(start) + self.window_seconds
+            end = min(float(start) + self.window_seconds, self.seconds)
             if chance >= _SOUNDS:
                 joined = found and start <= found[-1][1]
                 found[-1:] = [(found[-1][0], end)] if joined else [*found[-1:], (float(start), end)]
         return found
+
+    def sounding(self, instrument: str) -> float:
+        """Share of the recording within `spans`.
+
+        Args:
+            instrument: one of `instruments`.
+
+        Returns:
+            Between 0 and 1.
+        """
+        return sum(end - start for start, end in self.spans(instrument)) / self.seconds
 
 
 @torch.inference_mode()
 def find_presence(
     source: str | Path,
     *,
-    model: str | FlowPrior = "flowprior",
+    model: str | Separator = "flowprior",
     device: str = "cpu",
     progress: Callable[[Progress], None] | None = None,
 ) -> Presence:
@@ -85,33 +102,46 @@ def find_presence(
     """
     separator = load(model, device) if isinstance(model, str) else model
     if not isinstance(separator, FlowPrior):
+        asked = model if isinstance(model, str) else type(model).__name__
         raise SoliError(
-            f"{model} has no likelihoods to ask for; allowed: flowprior, flowprior:NAME,... and their folders"
+            f"{asked} has no likelihoods to ask for; allowed: flowprior, flowprior:NAME,... and their folders"
         )
     found: list[Tensor] = []
+    lengths: list[int] = []
     rate, step = separator.sample_rate, separator.window_samples // 2
     with AudioReader(source) as reader:
         meter = Meter(progress, str(source), reader.sample_rate, reader.n_samples)
         meter.advance(0)
-        for piece in _pieces(_mono(reader, rate, meter), step):
-            found.append(torch.stack(separator.presence(piece[None]))[:, 0].cpu())  # [3 S W]
-    probability, likelihood, share = torch.cat(found, dim=-1).numpy()
+        for piece in _pieces(_mono(reader, rate, meter, lengths), step):
+            found.append(_judge(separator, piece).cpu())
+    probability, likelihood, deviations, share = torch.cat(found, dim=-1).numpy()
     return Presence(
         source=Path(source),
+        seconds=sum(lengths) / reader.sample_rate,
         instruments=separator.sources,
         window_seconds=separator.window_samples / rate,
         starts=np.arange(probability.shape[-1]) * step / rate,
         probability=probability,
         log_likelihood=likelihood,
+        deviations=deviations,
         share_db=share,
     )
 
 
-def _mono(reader: AudioReader, rate: int, meter: Meter) -> Iterator[Tensor]:
-    """The recording's blocks `[T]` at a rate."""
+def _judge(separator: FlowPrior, piece: Tensor) -> Tensor:
+    """Probability, likelihood, the same in deviations, and share of a piece `[T]`: `[4 S W]`."""
+    probability, likelihood, share = (values[0] for values in separator.presence(piece[None]))
+    rows = zip(separator.priors, likelihood, share, strict=True)
+    deviations = torch.stack([prior.features(likely, part)[:, 1] for prior, likely, part in rows])
+    return torch.stack((probability, likelihood, deviations, share))
+
+
+def _mono(reader: AudioReader, rate: int, meter: Meter, lengths: list[int]) -> Iterator[Tensor]:
+    """The recording's blocks `[T]` at a rate; how long each was before is added to `lengths`."""
     resampler = Resampler(reader.sample_rate, rate, 1)
     for block in reader.blocks():
         yield resampler.process(block.mean(dim=0, keepdim=True))[0]
+        lengths.append(block.shape[-1])
         meter.advance(block.shape[-1])
     yield resampler.flush()[0]
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -81,15 +84,60 @@ def test_priors_are_learned_apart_plugged_in_and_asked(capsys) -> None:
         assert 10 * np.log10(error) < -6
 
     capsys.readouterr()
-    assert run(["prior", "score", "song.wav", "--priors", "priors/flute,priors/tuba", "--json"]) == 0
+    command = ["prior", "score", "song.wav", "--priors", "priors/flute,priors/tuba", "--json"]
+    assert run([*command, "--report", "pages/song.html"]) == 0
     found = json.loads(capsys.readouterr().out)
+    assert found["report"] == "pages/song.html"
+    check_page("pages/song.html", found)
     starts = np.array(found["starts"])
     chances = {name: np.array(facts["probability"]) for name, facts in found["instruments"].items()}
     assert set(chances) == {"flute", "tuba"}
     first, second = starts + found["window_seconds"] < 4, (starts > 4) & (starts + found["window_seconds"] < 8)
     assert chances["flute"][second].min() > chances["flute"][first].max()
-    assert run(["prior", "score", "song.wav", "--priors", "priors/tuba"]) == 0
-    assert "of the time" in capsys.readouterr().out
+    assert run(["prior", "score", "song.wav", "--priors", "priors/tuba", "--report", "pages/song.html"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert "of the time" in told[0]
+    assert told[-1].strip() == "pages/song.html"
+    assert "flute" not in Path("pages/song.html").read_text()  # the older page was replaced
+
+
+def check_page(path: str, found: dict) -> None:
+    """The page shows what `--json` prints, and what it came from."""
+    page = Path(path).read_text(encoding="utf-8")
+    seconds, middle = found["seconds"], found["window_seconds"] / 2
+    assert seconds == pytest.approx(8.0)
+    for name, facts in found["instruments"].items():
+        section = page.partition(f"<h2>{name}</h2>")[2].partition("</section>")[0]
+        first = re.findall(r' d="M(.*?)"', section)[0]
+        points = np.array([point.split(",") for point in first.split()], float)
+        np.testing.assert_allclose(points[:, 0], 1000 * (np.array(found["starts"]) + middle) / seconds, atol=0.051)
+        np.testing.assert_allclose(points[:, 1], 200 * (1 - np.array(facts["probability"])), atol=0.051)
+        ground = re.findall(r'<rect x="([\d.]+)" y="0" width="([\d.]+)"', section)
+        spans = [(1000 * start / seconds, 1000 * (end - start) / seconds) for start, end in facts["spans"]]
+        np.testing.assert_allclose(np.array(ground, float).reshape(-1, 2), np.reshape(spans, (-1, 2)), atol=0.051)
+        assert all(0 <= start < end <= seconds for start, end in facts["spans"])
+        assert f"<dt>SHA-256 of {name}</dt><dd>{digest(f'priors/{name}/model.safetensors')}</dd>" in page
+    manifest = json.loads(unescape(re.findall(r'<pre id="manifest">(.*?)</pre>', page, flags=re.DOTALL)[0]))
+    assert manifest["input"]["sha256"] == digest("song.wav")
+    assert manifest["model"]["config"]["sources"] == ["flute", "tuba"]
+    assert set(manifest["priors"]) == {"flute", "tuba"}
+    assert set(manifest["versions"]) >= {"soli", "torch"}
+
+
+def digest(path: str) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def test_a_foreign_page_is_refused_before_any_work(capsys, monkeypatch) -> None:
+    Path("notes.html").write_text("<p>mine</p>")
+    soundfile.write("song.wav", note(100, 1.0), RATE)
+    monkeypatch.setattr("soli.zoo.load", lambda *_: pytest.fail("a model was loaded"))
+    for name, message in (("notes.html", "no page of soli's"), ("page.json", "ends in .html"), (".", ".html")):
+        assert run(["prior", "score", "song.wav", "--priors", "nowhere", "--report", name]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert message in line
+    assert Path("notes.html").read_text() == "<p>mine</p>"
+    assert files_in(".") == ["notes.html", "song.wav"]
 
 
 def test_without_a_bank_the_prior_is_searched(capsys) -> None:

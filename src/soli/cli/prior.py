@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,7 +12,7 @@ from soli.cli.terminal import print_json, progress_bar, training_bar
 from soli.errors import SoliError
 
 if TYPE_CHECKING:
-    pass
+    from soli.presence import Presence
 
 prior = typer.Typer(
     name="prior", help="Instruments to plug in: learn them, and ask when they sound.", no_args_is_help=True
@@ -72,38 +72,57 @@ def score(
     recording: Annotated[Path, typer.Argument(metavar="FILE", help="An audio or video file.", show_default=False)],
     priors: PRIORS = "vocals,drums,bass,other",
     device: DEVICE = "auto",
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="PAGE.html", help="Draw it on an HTML page; an older one of soli's is replaced."),
+    ] = None,
     as_json: JSON = False,
 ) -> None:
     """Say which instruments sound in a recording, and when."""
+    from soli.cli.report import check_page
     from soli.presence import find_presence
+    from soli.zoo import load
 
+    if report is not None:
+        check_page(report)
+    model = load(f"flowprior:{priors}", device)
     with progress_bar(shown=not as_json) as start:
-        found = find_presence(recording, model=f"flowprior:{priors}", device=device, progress=start(recording.name))
+        found = find_presence(recording, model=model, progress=start(recording.name))
+    if report is not None:
+        from soli.cli.presence_reporting import report_on_presence
+        from soli.report import write_page
+        from soli.report.presence import presence_page
+
+        write_page(report, presence_page(report_on_presence(found, priors, model)))
     if as_json:
-        rows = zip(found.instruments, found.probability, found.log_likelihood, found.share_db, strict=True)
-        print_json(
-            {
-                "source": found.source,
-                "window_seconds": found.window_seconds,
-                "starts": found.starts.tolist(),
-                "instruments": {
-                    name: {
-                        "spans": found.spans(name),
-                        "probability": chance.tolist(),
-                        "log_likelihood": likelihood.tolist(),
-                        "share_db": share.tolist(),
-                    }
-                    for name, chance, likelihood, share in rows
-                },
-            }
-        )
+        facts = _facts(found)
+        print_json(facts | {"report": report} if report is not None else facts)
         return
+    _say(found)
+    if report is not None:
+        typer.echo(f"  {report}")
+
+
+def _facts(found: Presence) -> dict[str, Any]:
+    """What `--json` prints."""
+    measures = ("probability", "log_likelihood", "deviations", "share_db")
+    return {
+        "source": found.source,
+        "seconds": found.seconds,
+        "window_seconds": found.window_seconds,
+        "starts": found.starts.tolist(),
+        "instruments": {
+            name: {"spans": found.spans(name)} | {key: getattr(found, key)[index].tolist() for key in measures}
+            for index, name in enumerate(found.instruments)
+        },
+    }
+
+
+def _say(found: Presence) -> None:
+    """One line for people about each instrument."""
+    from soli.report.text import clock
+
     width = max(map(len, found.instruments))
-    for name, chance in zip(found.instruments, found.probability, strict=True):
-        spans = ", ".join(f"{_clock(start)} to {_clock(end)}" for start, end in found.spans(name))
-        typer.echo(f"{name:{width}}  {100 * (chance >= 0.5).mean():3.0f} % of the time  {spans}".rstrip())
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}"
+    for name in found.instruments:
+        spans = ", ".join(f"{clock(round(start))} to {clock(round(end))}" for start, end in found.spans(name))
+        typer.echo(f"{name:{width}}  {100 * found.sounding(name):3.0f} % of the time  {spans}".rstrip())

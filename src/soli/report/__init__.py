@@ -1,4 +1,4 @@
-"""Self-contained HTML pages: one separation, songs of a dataset, a leaderboard. Numbers in, a file out, no torch."""
+"""Self-contained HTML pages: a separation, songs, a leaderboard, instruments. Numbers in, a file out, no torch."""
 
 from soli.report.data import (
     ClassCodes,
@@ -10,6 +10,8 @@ from soli.report.data import (
     Panel,
     QueryPanels,
     ReportData,
+    SearchCurves,
+    SearchPath,
     SeparationGrid,
     TrainingCurves,
 )
@@ -25,6 +27,8 @@ __all__ = [
     "Panel",
     "QueryPanels",
     "ReportData",
+    "SearchCurves",
+    "SearchPath",
     "SeparationGrid",
     "TrainingCurves",
     "render",

@@ -39,13 +39,26 @@ def time_ticks(seconds: float, most: int = 7, edge: float = 2.0) -> str:
     Returns:
         HTML for inside a `.plot` or `.ruler`.
     """
-    step = next((s for s in _SECONDS if seconds / s <= most), _SECONDS[-1])
-    count = int(seconds / step + 1e-9)
     return "".join(
-        f'<i class="x" style="left: {100 * k * step / seconds:.2f}%">{k * step:g}{" s" if k == 0 else ""}</i>'
-        for k in range(count + 1)
-        if k * step < edge * seconds
+        f'<i class="x" style="left: {100 * at / seconds:.2f}%">{at:g}{" s" if at == 0 else ""}</i>'
+        for at in round_seconds(seconds, most)
+        if at < edge * seconds
     )
+
+
+def round_seconds(seconds: float, most: int = 7, least: float = 0.1) -> list[float]:
+    """Round times from 0 on.
+
+    Args:
+        seconds: up to where.
+        most: about how many.
+        least: the smallest step between them.
+
+    Returns:
+        Multiples of a tenth of a second to an hour.
+    """
+    step = next((s for s in _SECONDS if s >= least and seconds / s <= most), _SECONDS[-1])
+    return [k * step for k in range(int(seconds / step + 1e-9) + 1)]
 
 
 def round_ticks(low: float, high: float, most: int = 6) -> list[float]:

@@ -150,7 +150,48 @@ class TrainingCurves:
     series: Mapping[str, tuple[Array, Array]]
 
 
-Figure = EmbeddingMap | QueryPanels | DimensionPanels | ClassCodes | SeparationGrid | ClusterTable | TrainingCurves
+@dataclass(frozen=True, kw_only=True)
+class SearchPath:
+    """Where a search among latents stood after some of its steps; what is not finite is not drawn.
+
+    Attributes:
+        iterations: updates so far, `[n]`, rising.
+        seconds: passed so far, `[n]`, rising.
+        sdr: of what was found, in dB, `[n]`.
+        divergence: of the mixture from the sum of the sources, `[n]`; the lower, the more likely is the mixture.
+        energy: half the mean square of the latents, `[n]`; the lower, the more likely are they.
+    """
+
+    iterations: Array
+    seconds: Array
+    sdr: Array
+    divergence: Array
+    energy: Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchCurves:
+    """How priors were searched for the sources of a mixture (seed 003).
+
+    Attributes:
+        paths: name of a source, of a mean over sources, or of a way to search -> how its search went.
+        about: what was searched, in a sentence.
+    """
+
+    paths: Mapping[str, SearchPath]
+    about: str = ""
+
+
+Figure = (
+    EmbeddingMap
+    | QueryPanels
+    | DimensionPanels
+    | ClassCodes
+    | SeparationGrid
+    | ClusterTable
+    | TrainingCurves
+    | SearchCurves
+)
 """Whatever a system has to show of itself."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -22,12 +22,14 @@ from soli.report.data import (
     Figure,
     QueryPanels,
     ReportData,
+    SearchCurves,
     SeparationGrid,
     TrainingCurves,
 )
 from soli.report.figures import dimension_section, embedding_section, query_section
 from soli.report.histogram import histogram_section
 from soli.report.player import player
+from soli.report.search import search_section
 from soli.report.separations import separations_section
 from soli.report.table import mean, table_section
 from soli.report.text import duration, label, number
@@ -38,6 +40,7 @@ _SECTIONS: dict[type, Callable[[Any], str]] = {
     DimensionPanels: dimension_section,
     EmbeddingMap: embedding_section,
     QueryPanels: query_section,
+    SearchCurves: search_section,
     SeparationGrid: separations_section,
     TrainingCurves: curves_section,
 }
@@ -129,7 +132,8 @@ def render(data: ReportData) -> str:
         total_seconds=data.duration,
     )
     figures = [figure_section(figure) for figure in data.figures]
-    body = "\n".join(part for part in (_heading(data), tracks, table_section(data), *figures, _card(data)) if part)
+    card = card_section({**({"Model": data.model} if data.model else {}), **data.facts}, data.manifest, data.files)
+    body = "\n".join(part for part in (_heading(data), tracks, table_section(data), *figures, card) if part)
     return document(data.title, body, _SOUND)
 
 
@@ -161,34 +165,53 @@ def _tiles(data: ReportData) -> list[str]:
     tiles = []
     if data.sdr:
         beside = f"; the mixture as estimate has {number(mean(data.mixture_sdr))}" if data.mixture_sdr else ""
-        tiles.append(_tile(number(mean(data.sdr)), "dB", f"SDR, mean of {len(data.sdr)} stems{beside}"))
+        tiles.append(tile(number(mean(data.sdr)), "dB", f"SDR, mean of {len(data.sdr)} stems{beside}"))
     if data.seconds is not None:
         factor = data.seconds / max(data.duration, 1e-9)
         times = 1 / max(factor, 1e-9)
         done = "make" if data.generated else "separate"
-        tiles.append(_tile(number(data.seconds, 1), "s", f"to {done} {duration(data.duration)} of audio"))
+        tiles.append(tile(number(data.seconds, 1), "s", f"to {done} {duration(data.duration)} of audio"))
         text = f"as fast as real time (real-time factor {factor:.3f})"
-        tiles.append(_tile(number(times, 0 if times >= 10 else 1), "×", text))
+        tiles.append(tile(number(times, 0 if times >= 10 else 1), "×", text))
     if data.null_dbfs is not None:
         text = "null test: the peak of the mixture minus all stems"
-        tiles.append(_tile(number(data.null_dbfs, 0), "dBFS", text))
+        tiles.append(tile(number(data.null_dbfs, 0), "dBFS", text))
     return tiles
 
 
-def _tile(value: str, unit: str, text: str) -> str:
+def tile(value: str, unit: str, text: str) -> str:
+    """A number at the top of a page.
+
+    Args:
+        value: safe already.
+        unit: beside it.
+        text: what it is; safe already.
+
+    Returns:
+        HTML for inside a `.facts`.
+    """
     return f"<div><dt>{text}</dt><dd>{value}<small>{unit}</small></dd></div>"
 
 
-def _card(data: ReportData) -> str:
-    facts = {**({"Model": data.model} if data.model else {}), **data.facts}
+def card_section(facts: Mapping[str, str], manifest: Mapping[str, Any], files: Mapping[str, str] | None = None) -> str:
+    """How a page came to be.
+
+    Args:
+        facts: a line each.
+        manifest: the run for machines, as plain JSON.
+        files: name -> link.
+
+    Returns:
+        HTML; empty where there is nothing to tell.
+    """
     rows = [f"<dt>{label(name)}</dt><dd>{label(text)}</dd>" for name, text in facts.items()]
-    if data.files:
-        links = ", ".join(f'<a href="{label(link)}">{label(name)}</a>' for name, link in data.files.items())
+    if files:
+        links = ", ".join(f'<a href="{label(link)}">{label(name)}</a>' for name, link in files.items())
         rows.append(f"<dt>Files</dt><dd>{links}</dd>")
-    manifest = ""
-    if data.manifest:
-        text = label(json.dumps(data.manifest, indent=2, ensure_ascii=False, default=str))
-        manifest = f'<details><summary>Manifest of this run</summary><pre id="manifest">{text}</pre></details>'
-    if not rows and not manifest:
+    details = ""
+    if manifest:
+        text = label(json.dumps(manifest, indent=2, ensure_ascii=False, default=str))
+        details = f'<details><summary>Manifest of this run</summary><pre id="manifest">{text}</pre></details>'
+    if not rows and not details:
         return ""
-    return f'<section><h2>How it was made</h2><dl class="card">{"".join(rows)}</dl>{manifest}</section>'
+    return f'<section><h2>How it was made</h2><dl class="card">{"".join(rows)}</dl>{details}</section>'
