@@ -10,7 +10,9 @@ import pytest
 import soundfile
 import torch
 
-from soli import SoliError, load
+from soli import SoliError, load, zoo
+from soli.evaluation.selection import choose_names
+from soli.files import model_name
 from soli.presence import Presence, _pieces, find_presence
 from soli.systems.flowprior.config import FlowPriorConfig
 from soli.systems.flowprior.separator import FlowPrior
@@ -19,7 +21,7 @@ from soli.zoo import model_info, save
 CARD = "---\nlicence: MIT\nsummary: a prior of noise\n---\n"
 
 
-def prior(*sources: str, seed: int = 0, **changes) -> FlowPrior:
+def prior(*sources: str, seed: int = 0, calibrated: bool = True, **changes) -> FlowPrior:
     torch.manual_seed(seed)
     sizes = {
         "sample_rate": 8000,
@@ -34,7 +36,10 @@ def prior(*sources: str, seed: int = 0, **changes) -> FlowPrior:
         "n_hidden": 16,
         "n_layers": 2,
     }
-    return FlowPrior(FlowPriorConfig(sources=sources, **(sizes | changes))).eval()
+    separator = FlowPrior(FlowPriorConfig(sources=sources, **(sizes | changes))).eval()
+    for one in separator.priors:
+        one.calibrated.fill_(calibrated)
+    return separator
 
 
 @pytest.mark.parametrize("length", [1, 99, 100, 101, 1699, 1700, 1701, 3400, 5000])
@@ -124,6 +129,32 @@ def test_priors_that_do_not_fit_are_refused_by_name(tmp_path: Path) -> None:
         find_presence("song.wav", model="default")
 
 
+def test_what_was_never_calibrated_is_not_asked(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "silence.wav", np.zeros(8000), 8000)
+    with pytest.raises(SoliError, match="prior of 'one' was never calibrated"):
+        find_presence(tmp_path / "silence.wav", model=prior("one", calibrated=False))
+
+
+def test_bundled_instruments_come_first_and_sets_have_names_of_their_own(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(zoo, "WEIGHTS", tmp_path / "weights")
+    monkeypatch.chdir(tmp_path)
+    assert "flowprior" not in zoo.available_names()
+    for seed, name in enumerate(zoo.DEFAULT_PRIORS):
+        save(prior(name, seed=seed), zoo.WEIGHTS / "flowprior" / name, CARD)
+    Path("drums").mkdir()
+    Path("flowprior").mkdir()
+    assert load("flowprior").sources == zoo.DEFAULT_PRIORS == load("flowprior:vocals,drums,bass,other").sources
+    assert zoo.available()["flowprior"].sources == zoo.DEFAULT_PRIORS
+    with pytest.raises(SoliError, match=r"unknown model 'x'; available: .*flowprior"):
+        load("x")
+    with pytest.raises(SoliError, match=r"config\.json is missing"):
+        load("flowprior:./drums")
+    save(prior("tuba"), Path("drums"), CARD)
+    assert load("flowprior:./drums").sources == ("tuba",)
+    assert model_name("flowprior:a/drums, ./b/") == "flowprior-drums+b"
+    assert list(choose_names(["flowprior:a/b", "flowprior:a/c"])) == ["flowprior-b", "flowprior-c"]
+
+
 def test_one_prior_without_an_extractor_has_all_searched(tmp_path: Path) -> None:
     save(prior("one"), tmp_path / "a", CARD)
     save(prior("two", engine="search", iterations=2), tmp_path / "b", CARD)
@@ -131,5 +162,12 @@ def test_one_prior_without_an_extractor_has_all_searched(tmp_path: Path) -> None
     both = load(f"flowprior:{tmp_path / 'c'},{tmp_path / 'b'}")
     assert isinstance(both, FlowPrior)
     assert both.config.engine == "search"
+    save(prior("four", engine="hybrid", iterations=2), tmp_path / "d", CARD)
+    for order in ("c", "d"), ("d", "c"):
+        hybrid = load("flowprior:" + ",".join(str(tmp_path / part) for part in order))
+        assert isinstance(hybrid, FlowPrior)
+        assert hybrid.config.engine == "hybrid"
+    with pytest.raises(SoliError, match="the prior of 'two' alone gives it the whole mixture"):
+        load(tmp_path / "b").separate(torch.randn(1, 8000), 8000)
     with pytest.raises(SoliError, match="iterations = 2"):
         load(f"flowprior:{tmp_path / 'a'},{tmp_path / 'b'}")

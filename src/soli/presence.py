@@ -130,7 +130,8 @@ def find_presence(
 
 def _judge(separator: FlowPrior, piece: Tensor) -> Tensor:
     """Probability, likelihood, the same in deviations, and share of a piece `[T]`: `[4 S W]`."""
-    probability, likelihood, share = (values[0] for values in separator.presence(piece[None]))
+    found = separator.presence(piece[None].to(separator.bands.filters.device))
+    probability, likelihood, share = (values[0] for values in found)
     rows = zip(separator.priors, likelihood, share, strict=True)
     deviations = torch.stack([prior.features(likely, part)[:, 1] for prior, likely, part in rows])
     return torch.stack((probability, likelihood, deviations, share))

@@ -116,9 +116,13 @@ def available() -> dict[str, ModelInfo]:
     Returns:
         Name -> what is known of it, for every name `load` accepts besides folders.
     """
+    return {name: model_info(name) for name in available_names()}
+
+
+def available_names() -> list[str]:
+    """The names that `load` takes without a folder."""
     names = [name for name, folder in BUNDLED.items() if (WEIGHTS / folder).is_dir()]
-    names += [PRIORS] if set(DEFAULT_PRIORS) <= {*bundled_priors()} else []
-    return {name: model_info(name) for name in names}
+    return names + ([PRIORS] if set(DEFAULT_PRIORS) <= {*bundled_priors()} else [])
 
 
 def bundled_priors() -> tuple[str, ...]:
@@ -238,23 +242,39 @@ def _find(name: str | Path) -> Path:
         raise SoliError(f"{path}: nothing is ever unpickled; allowed: a folder with {CONFIG_FILE} and {WEIGHTS_FILE}")
     if path.is_dir():
         return path
-    names = ", ".join(key for key, folder in BUNDLED.items() if (WEIGHTS / folder).is_dir())
+    names = ", ".join(available_names())
     known = f"available: {names}" if names else "none is bundled with this copy of soli"
     raise SoliError(f"unknown model {str(name)!r}; {known}, or a folder with {CONFIG_FILE} and {WEIGHTS_FILE}")
+
+
+def priors_label(name: str) -> str:
+    """What several priors are called in file names and tables.
+
+    Args:
+        name: such as `flowprior:drums,my/cello`, or `flowprior`.
+
+    Returns:
+        Such as `flowprior-drums+cello`.
+    """
+    parts = [Path(os.path.abspath(part.strip())).name for part in name.partition(":")[2].split(",") if part.strip()]
+    return "-".join((PRIORS, *(["+".join(parts)] if parts else [])))
 
 
 def _find_priors(name: str | Path) -> list[Path] | None:
     """Folders of the priors that a name lists; None for a name of another kind."""
     head, colon, rest = str(name).partition(":")
-    if head != PRIORS or (not colon and Path(head).is_dir()):
+    if head != PRIORS or (not colon and not bundled_priors() and Path(head).is_dir()):
         return None
     folders = []
     for part in [part.strip() for part in rest.split(",")] if colon else DEFAULT_PRIORS:
-        bundled, own = WEIGHTS / PRIORS / part, Path(part)
-        if not part or not (bundled.is_dir() or own.is_dir()):
+        # ./drums is a folder, whatever is bundled
+        place = WEIGHTS / PRIORS / part if part in bundled_priors() else Path(part).expanduser()
+        if not part or not place.is_dir():
             known = ", ".join(bundled_priors()) or "none"
-            raise SoliError(f"unknown prior {part!r}; bundled: {known}; allowed: those, and folders of priors")
-        folders.append(own if own.is_dir() else bundled)
+            raise SoliError(
+                f"unknown prior {part!r}; bundled: {known}; allowed: those, and folders of priors without a comma"
+            )
+        folders.append(place)
     return folders
 
 

@@ -11,9 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from command_line import files_in
+from soli import zoo
 from soli.cli.main import run
+from soli.systems.flowprior.config import FlowPriorConfig
+from soli.systems.flowprior.separator import FlowPrior
 
 RATE = 8000
 TINY = (
@@ -35,6 +39,7 @@ TINY = (
     "training.batch_size=2",
     "training.warmup=5",
     "training.n_workers=0",
+    "training.precision=no",
 )
 SETTINGS = [part for value in TINY for part in ("--set", value)]
 
@@ -146,13 +151,30 @@ def test_without_a_bank_the_prior_is_searched(capsys) -> None:
     assert json.loads(Path("priors/tuba/config.json").read_text())["config"]["engine"] == "search"
 
 
+def test_a_model_is_cut_into_folders(capsys) -> None:
+    torch.manual_seed(0)
+    config = FlowPriorConfig(
+        sources=("808", "flute"), sample_rate=RATE, n_features=8, depths=(1,), n_mels=24, n_blocks=2, n_hidden=16
+    )
+    zoo.save(FlowPrior(config), "model", "---\nlicence: CC0-1.0\nsummary: two of them\n---\n\nMade here.\n")
+    assert run(["prior", "split", "model", "--out", "priors"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["priors/808", "priors/flute"]
+    assert zoo.model_info("flowprior:priors/flute,priors/808").sources == ("flute", "808")
+    assert "Made here." in Path("priors/808/card.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("command", "message"),
     [
         (["prior", "train", "nowhere", "--instrument", "tuba", "--out", "x"], "nowhere"),
         (["prior", "train", "empty", "--instrument", "tuba", "--out", "x"], "empty: no files"),
         (["prior", "train", "empty", "--instrument", "no/good", "--out", "x"], "instrument 'no/good'"),
+        (["prior", "train", "empty", "--instrument", "808", "--out", "x"], "empty: no files"),
+        (["prior", "train", "empty", "--instrument", "residual", "--out", "x"], "instrument 'residual'"),
         (["prior", "train", "empty", "--instrument", "tuba", "--out", "x", "--set", "speed=1"], "unknown key 'speed'"),
+        (["prior", "train", "empty", "--instrument", "tuba", "--out", "song.wav"], "song.wav: cannot be written"),
+        (["prior", "split", "nowhere", "--out", "x"], "unknown model 'nowhere'"),
+        (["prior", "split", "default", "--out", "x"], "allowed: one of flowprior/modern"),
         (["separate", "song.wav", "--model", "flowprior", "--priors", "kazoo"], "unknown prior 'kazoo'"),
         (["separate", "song.wav", "--model", "rqvae", "--priors", "drums"], "--priors with --model rqvae"),
         (["prior", "score", "song.wav", "--priors", "kazoo"], "unknown prior 'kazoo'"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -144,6 +145,97 @@ def test_solos_are_brought_to_one_level_and_rate(tmp_path: Path) -> None:
         assert pitches(cache, stem.track) == {"vocals": [440.0]}
         level = 20 * np.log10(np.sqrt(np.mean(cache.read(stem, 2000, 18000) ** 2)))
         assert level == pytest.approx(-18.0, abs=0.2)
+
+
+def test_a_pattern_without_a_suffix_takes_audio_at_any_depth(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    for name in ("top", "v1.0/deep/low", ".hidden/not", "v1.0/._ghost"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        save(folder / f"{name}.wav", tone(500.0))
+    (folder / "folder.wav").mkdir()
+    for name in (".DS_Store", "notes.txt", "v1.0/card.md"):
+        (folder / name).write_text("no audio")
+    cache = build(tmp_path, kind="solos", path=str(folder), label="other", pattern="**/*")
+    assert [stem.track for stem in cache.stems] == ["top", "v1.0/deep/low"]
+    cache = build(tmp_path, kind="solos", path=str(folder), label="other")
+    assert [stem.track for stem in cache.stems] == ["top"]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "expected"),
+    [
+        ((0.5,), {"0": ("train", 0.5)}),
+        ((50.0,), {"0": ("train", 45.0), "0 again": ("validation", 5.0)}),
+        ((0.5, 0.6), {"0": ("validation", 0.5), "1": ("train", 0.6)}),
+        ((0.5, 0.6, 0.7), {"0": ("validation", 0.5), "1": ("train", 0.6), "2": ("validation", 0.7)}),
+    ],
+)
+def test_something_is_always_left_to_train_on(
+    tmp_path: Path, lengths: tuple[float, ...], expected: dict[str, tuple[str, float]]
+) -> None:
+    (tmp_path / "in").mkdir()
+    clock = torch.arange(round(50.0 * 8000)) / 8000
+    rising = (0.3 * torch.sin(2 * torch.pi * (100 + 20 * clock) * clock))[None]  # no two parts of it are alike
+    for index, seconds in enumerate(lengths):
+        save(tmp_path / "in" / f"{index}.wav", rising[:, : round(8000 * seconds)], rate=8000)
+    data = DataSource(collection="set", kind="solos", path=str(tmp_path / "in"), label="other", validation_every=2)
+    (cache,) = open_caches(tmp_path / "cache", (data,), print, sample_rate=8000, n_channels=1)
+    found: dict[str, tuple[str, float]] = {}
+    for stem in cache.stems:
+        found[f"{stem.track} again" if stem.track in found else stem.track] = stem.split, stem.n_samples / 8000
+    assert found == expected
+    if len(lengths) == 1:
+        heard = np.concatenate([cache.read(stem, 0, stem.n_samples)[0] / stem.gain for stem in cache.stems])
+        due = rising[0, : len(heard)].numpy()
+        assert np.corrcoef(heard, due)[0, 1] > 0.99  # one after the other, nothing twice
+
+
+def test_solos_are_decoded_again_when_files_come_go_or_grow(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    (folder / "sub").mkdir(parents=True)
+    save(folder / "first.wav", tone(500.0))
+    said: list[str] = []
+
+    def names() -> list[str]:
+        said.clear()
+        cache = build(tmp_path, said, kind="solos", path=str(folder), label="other", pattern="**/*")
+        return [stem.track for stem in cache.stems]
+
+    assert names() == ["first"]
+    (folder / "notes.txt").write_text("no recording")
+    assert names() == ["first"]
+    assert said == []
+    save(folder / "sub" / "second.wav", tone(600.0))
+    assert names() == ["first", "sub/second"]
+    save(folder / "first.wav", tone(500.0, seconds=0.7))
+    names()
+    assert said == ["2 recordings of other"]
+    (folder / "first.wav").unlink()
+    assert names() == ["sub/second"]
+    note = tmp_path / "cache" / "set-44100-2" / "source.json"
+    content = json.loads(note.read_text())
+    assert content.pop("files") == [["sub/second.wav", (folder / "sub" / "second.wav").stat().st_size]]
+    note.write_text(json.dumps(content))  # as written before files were noted
+    save(folder / "third.wav", tone(700.0))
+    assert names() == ["sub/second"]
+    assert said == []
+
+
+def test_a_failed_rebuild_leaves_the_old_cache(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    save(folder / "a.wav", tone(500.0))
+    first = build(tmp_path, kind="solos", path=str(folder), label="other")
+    (folder / "b.wav").write_bytes(b"no audio")
+    place = tmp_path / "cache" / "set-44100-2"
+    before = {path.name: path.read_bytes() for path in place.iterdir()}
+    with pytest.raises(SoliError, match=r"b\.wav"):
+        build(tmp_path, kind="solos", path=str(folder), label="other")
+    assert {path.name: path.read_bytes() for path in place.iterdir()} == before
+    (folder / "b.wav").unlink()
+    said: list[str] = []
+    assert build(tmp_path, said, kind="solos", path=str(folder), label="other").stems == first.stems
+    assert said == []
 
 
 def test_what_is_there_is_not_decoded_again(tmp_path: Path) -> None:

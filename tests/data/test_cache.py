@@ -63,3 +63,36 @@ def test_an_interrupted_build_is_not_a_cache(tmp_path: Path) -> None:
         build()
     with pytest.raises(SoliError, match="no complete training cache"):
         Cache(tmp_path)
+
+
+def test_a_failed_rebuild_leaves_the_old_cache_and_a_whole_one_replaces_it(tmp_path: Path) -> None:
+    def build(seed: int, *, fails: bool) -> None:
+        with CacheWriter(tmp_path) as writer:
+            writer.add(noise(0.1 + seed, seed=seed), collection="a", track=f"song {seed}", label="drums")
+            if fails:
+                raise KeyboardInterrupt
+
+    build(0, fails=False)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    old = Cache(tmp_path)
+    heard = old.read(old.stems[0], 0, 4410)
+    with pytest.raises(KeyboardInterrupt):
+        build(1, fails=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    assert Cache(tmp_path).stems == old.stems
+    np.testing.assert_array_equal(Cache(tmp_path).read(old.stems[0], 0, 4410), heard)
+    build(1, fails=False)
+    assert [stem.track for stem in Cache(tmp_path).stems] == ["song 1"]
+    np.testing.assert_array_equal(old.read(old.stems[0], 0, 4410), heard)  # it is still open
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+
+
+def test_after_an_error_nothing_is_left(tmp_path: Path) -> None:
+    def build() -> None:
+        with CacheWriter(tmp_path / "new") as writer:
+            writer.add(noise(0.1), collection="a", track="one", label="drums")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build()
+    assert list(tmp_path.iterdir()) == []

@@ -172,6 +172,19 @@ def test_a_batch_without_a_sound_teaches_nothing() -> None:
     assert not any(task.separator.state_dict()[name] for name in task.separator.state_dict() if "initialised" in name)
 
 
+def test_silence_of_one_instrument_touches_no_other() -> None:
+    separator, stems = small(), tones(0)
+    stems[:, 1] = 0
+    with torch.no_grad():
+        for parameter in separator.priors[0].parameters():
+            parameter.fill_(float("nan"))
+    loss = InstGlowTask(separator)(stems)["high"]
+    assert float(loss.detach()) == 0
+    loss.backward()
+    assert all(parameter.grad is None for parameter in separator.priors[0].parameters())
+    assert any(parameter.grad is not None for parameter in separator.priors[1].parameters())
+
+
 def test_the_first_batch_sets_the_norms_by_what_sounds(monkeypatch: pytest.MonkeyPatch) -> None:
     silent_dither(monkeypatch)
     task, stems = InstGlowTask(small(shared=True).train()), tones(0)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from soli.errors import SoliError
 from soli.losses import Task
 from soli.training.checkpoint import load_checkpoint
-from soli.training.fit import BEST, CHECKPOINT, LOG, FitConfig, fit, learning_rate
+from soli.training.fit import BEST, CHECKPOINT, LOG, FitConfig, clip_gradients, fit, learning_rate
 from soli.training.optimizer import make_optimizer
 
 CONFIG = FitConfig(
@@ -31,6 +31,22 @@ class Toy(Task):
 
     def losses(self, stems: Tensor) -> dict[str, Tensor]:
         return {"error": (self.noise(stems) * self.scale - 2 * stems).square().mean()}
+
+
+class Apart(Task):
+    """Parts that share nothing, one for each stem; a stem of NaN spoils the loss of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.each = nn.ModuleList(nn.Linear(1, 1) for _ in range(3))
+
+    @property
+    def parts(self) -> tuple[nn.Module, ...]:
+        return tuple(self.each)
+
+    def losses(self, stems: Tensor) -> dict[str, Tensor]:
+        heard = (part(stem[:, None]) for part, stem in zip(self.each, stems.T, strict=True))
+        return {str(index): values.square().mean() for index, values in enumerate(heard)}
 
 
 def batches(first: int) -> Iterator[Tensor]:
@@ -125,6 +141,35 @@ def test_a_step_that_is_not_finite_changes_nothing(tmp_path: Path) -> None:
     assert torch.equal(next(trained.parameters()), torch.zeros(3))
 
 
+@pytest.mark.parametrize("spoiled", [float("nan"), float("inf")])
+def test_a_part_that_is_not_finite_sits_out_alone(tmp_path: Path, spoiled: float) -> None:
+    def learned(first: float, name: str) -> list[Tensor]:
+        torch.manual_seed(0)
+        config = FitConfig(steps=3, precision="no", validate_every=0, ema=0.0)
+        trained = fit(Apart(), lambda _: iter([torch.tensor([[first, 1.0, 2.0]])] * 3), config, tmp_path / name)
+        return [parameter.clone() for parameter in trained.parameters()]
+
+    torch.manual_seed(0)
+    before, due, found = list(Apart().parameters()), learned(1.0, "due"), learned(spoiled, "found")
+    assert all(torch.equal(one, other) for one, other in zip(found[:2], before[:2], strict=True))
+    assert all(torch.equal(one, other) for one, other in zip(found[2:], due[2:], strict=True))
+    assert not any(torch.equal(one, other) for one, other in zip(due, before, strict=True))
+
+
+def test_gradients_are_clipped_for_each_part_on_any_device() -> None:
+    elsewhere = torch.device("meta")  # where torch puts the norm of no gradients is the CPU
+    parts = Apart().to(elsewhere).parts
+    parts[1](torch.zeros(1, 1, device=elsewhere)).sum().backward()
+    assert clip_gradients(parts, 1.0, elsewhere).shape == (3,)
+    task = Apart()
+    torch.stack(list(task(torch.tensor([[1.0, 200.0, 3.0]])).values())).sum().backward()
+    task.each[2].zero_grad()
+    raw = [float(torch.stack([p.grad.norm() for p in part.parameters()]).norm()) for part in task.each[:2]]
+    assert clip_gradients(task.parts, 0.1, torch.device("cpu")).tolist() == pytest.approx([*raw, 0.0])
+    clipped = [float(torch.stack([p.grad.norm() for p in part.parameters()]).norm()) for part in task.each[:2]]
+    assert clipped == pytest.approx([min(norm, 0.1) for norm in raw], rel=1e-3)
+
+
 def test_a_damaged_checkpoint_is_refused_by_name(tmp_path: Path) -> None:
     train(tmp_path)
     path = tmp_path / CHECKPOINT
@@ -133,3 +178,9 @@ def test_a_damaged_checkpoint_is_refused_by_name(tmp_path: Path) -> None:
     optimizer = make_optimizer(task, "adamw", learning_rate=1.0, weight_decay=0.0)
     with pytest.raises(SoliError, match=r"checkpoint\.safetensors: cannot resume"):
         load_checkpoint(path, model=task, ema=Toy(), optimizer=optimizer)
+
+
+def test_trainings_of_two_precisions_follow_each_other_in_one_process(tmp_path: Path) -> None:
+    for precision in ("no", "bf16", "no"):
+        config = FitConfig(steps=1, precision=precision, validate_every=0, ema=0.0)  # type: ignore[arg-type]
+        fit(Toy(), batches, config, tmp_path / precision)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
 
 from soli.training.optimizer import make_optimizer, orthogonalise
 
@@ -45,6 +46,23 @@ def test_muon_leaves_gains_to_adam() -> None:
         torch.testing.assert_close(muon[key][1], adam[key][1])
     for key in ("matrix", "kernel", "stack"):
         assert (muon[key][1] - adam[key][1]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("kind", ["plain", "weight_norm", "transposed"])
+def test_muon_takes_a_one_dimensional_kernel_for_one_matrix(kind: str) -> None:
+    torch.manual_seed(0)
+    convolution = nn.ConvTranspose1d(6, 4, 3) if kind == "transposed" else nn.Conv1d(4, 6, 3)
+    if kind == "weight_norm":
+        convolution = weight_norm(convolution)
+    kernel = next(parameter for parameter in convolution.parameters() if parameter.shape[1:] == (4, 3))
+    matrix = nn.ParameterList([kernel.detach().flatten(1).clone()])
+    for module, parameter in ((convolution, kernel), (matrix, matrix[0])):
+        optimizer = make_optimizer(module, "muon", learning_rate=0.01, weight_decay=0.1)
+        for step in range(3):
+            gradient = torch.randn(6, 12, generator=torch.Generator().manual_seed(step))
+            parameter.grad = gradient.view_as(parameter)
+            optimizer.step()
+    torch.testing.assert_close(kernel.flatten(1), matrix[0])
 
 
 def test_both_optimisers_take_steps_of_one_size() -> None:

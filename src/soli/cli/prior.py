@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -45,14 +47,8 @@ def train(
     ] = None,
 ) -> None:
     """Learn a prior of one instrument; no other prior is touched, or trained again."""
-    try:
+    with _extra():
         from soli.training.prior import PriorRequest, train_prior
-    except ModuleNotFoundError as error:
-        if (error.name or "soli").partition(".")[0] == "soli":
-            raise
-        raise SoliError(
-            f"training needs the package {error.name}; install it with: pip install 'soli[train]'"
-        ) from error
 
     request = PriorRequest(
         instrument=instrument,
@@ -65,6 +61,21 @@ def train(
     with training_bar() as on_step:
         folder = train_prior(request, resume, report=lambda line: typer.echo(line, err=True), on_step=on_step)
     typer.echo(folder)
+
+
+@prior.command()
+def split(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model of flowprior that `soli train` has made.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="DIR", help="Gets a folder for each instrument.", show_default=False)
+    ],
+) -> None:
+    """Cut a model of several instruments into one prior for each, to be plugged in apart."""
+    with _extra():
+        from soli.training.prior import split_prior
+
+    for folder in split_prior(model, out):
+        typer.echo(folder)
 
 
 @prior.command()
@@ -101,6 +112,19 @@ def score(
     _say(found)
     if report is not None:
         typer.echo(f"  {report}")
+
+
+@contextmanager
+def _extra() -> Iterator[None]:
+    """Say what to install where a package that training needs is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "soli").partition(".")[0] == "soli":
+            raise
+        raise SoliError(
+            f"training needs the package {error.name}; install it with: pip install 'soli[train]'"
+        ) from error
 
 
 def _facts(found: Presence) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from soli.errors import SoliError
 _AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".m4a")
 _NOTE = "source.json"
 _SILENCE = 10 ** (-60 / 20)
+_SHORTEST_HELD_OUT = 4.0  # seconds
 _RENDER_LEVELS = {"drums": -19.0, "bass": -20.0, "other": -19.0}  # dBFS, close to MUSDB18's stems
 _VOICE_LEVEL = -18.0
 Report = Callable[[str], None]
@@ -42,9 +43,10 @@ class DataSource:
         exclude: `dataset`: songs to leave out.
         labels: `dataset`: whether a stem goes by its coarsest class, such as "other", or its finest, such as "strings".
         label: `solos`: the class.
-        pattern: `solos`: which files under the folder; by default every audio file directly in it.
+        pattern: `solos`: which files under the folder, hidden ones aside; one that ends in no suffix, such as `**/*`,
+            takes audio files alone; by default every audio file directly in it.
         bandwidth: `solos`: the highest frequency they hold, in Hz; mixtures with them are cut there.
-        validation_every: `solos`: one of so many recordings is for validation; 0 for none.
+        validation_every: `solos`: one of so many recordings is for validation; of a single one its end is; 0 for none.
         soundfonts: `midi`: one is drawn for each song.
         seconds: `midi`: length of the excerpt.
         n_songs: `midi`: at most this many songs, drawn at random.
@@ -65,6 +67,10 @@ class DataSource:
     seconds: float = 25.0
     n_songs: int = 500
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind == "solos" and not self.label:
+            raise SoliError(f"collection {self.collection!r} has no label; name the class of its recordings")
 
 
 def open_caches(
@@ -88,22 +94,40 @@ def open_caches(
     caches = []
     for source in sources:
         place = folder / f"{source.collection}-{sample_rate}-{n_channels}"
-        if not (is_cache(place) and _note(place) == source):
+        if not (is_cache(place) and _is_current(place, source)):
+            note = asdict(source) | _files_of(source)
             with CacheWriter(place, sample_rate=sample_rate, n_channels=n_channels) as writer:
                 _add(writer, source, report)
                 if not writer.stems:
                     raise SoliError(f"{source.path}: no usable audio for collection {source.collection!r}")
-            (place / _NOTE).write_text(json.dumps(asdict(source)), encoding="utf-8")
+                (place / _NOTE).unlink(missing_ok=True)  # it tells of the cache that is replaced now
+            (place / _NOTE).write_text(json.dumps(note), encoding="utf-8")
         caches.append(Cache(place))
     return caches
 
 
-def _note(place: Path) -> DataSource | None:
-    """What a cache was built from; a recipe that says otherwise now builds it anew."""
+def _is_current(place: Path, source: DataSource) -> bool:
+    """Whether a cache was built from this source, and from the files that are there now.
+
+    A note that lists no files counts as current, and so does one whose recordings have been taken away since.
+    """
     try:
-        return from_dict(DataSource, json.loads((place / _NOTE).read_text(encoding="utf-8")))
-    except (OSError, ValueError, SoliError):
-        return None
+        note = json.loads((place / _NOTE).read_text(encoding="utf-8"))
+        files = note.pop("files", None)
+        if from_dict(DataSource, note) != source:
+            return False
+    except (OSError, ValueError, AttributeError, SoliError):
+        return False
+    return files is None or not Path(source.path).is_dir() or files == _files_of(source)["files"]
+
+
+def _files_of(source: DataSource) -> dict[str, list[list[str | int]]]:
+    """Names and sizes of the recordings of `solos`, for the note; nothing for other kinds."""
+    if source.kind != "solos":
+        return {}
+    folder = Path(source.path)
+    paths = _recordings(folder, source.pattern)
+    return {"files": [[path.relative_to(folder).as_posix(), path.stat().st_size] for path in paths]}
 
 
 def _add(writer: CacheWriter, source: DataSource, report: Report) -> None:
@@ -198,31 +222,41 @@ def add_solos(
         collection: name recipes weight it by.
         report: called with one line when done.
         label: the class of all of them.
-        pattern: which files under the folder, such as `*/guitar.ogg`; by default every audio file directly in it.
+        pattern: see `DataSource`; such as `*/guitar.ogg`.
         bandwidth: the highest frequency they hold, in Hz; mixtures with them are cut there.
-        validation_every: one of so many recordings is for validation, the first of them; 0 for none.
+        validation_every: one of so many recordings is for validation, the first of them; of a single recording its
+            last tenth is, unless that is too short to tell anything; 0 for none.
 
     Raises:
-        SoliError: for a label that is none, and when there are no files.
+        SoliError: when there are no files.
     """
-    if not label:
-        raise SoliError(f"collection {collection!r} has no label; name the class of its recordings")
-    paths = sorted(folder.glob(pattern)) if pattern else _files(folder, _AUDIO_SUFFIXES)
-    if not paths:
-        raise SoliError(f"{folder}: no files {pattern!r}")
+    paths = _recordings(folder, pattern)
     for index, path in enumerate(paths):
-        held_out = validation_every and index % validation_every == 0
-        writer.add(
-            _load(path, writer.sample_rate),
-            collection=collection,
-            track=path.relative_to(folder).with_suffix("").as_posix(),
-            label=label,
-            level_dbfs=_VOICE_LEVEL,
-            bandwidth=bandwidth,
-            coherent=False,
-            split="validation" if held_out else "train",
-        )
+        audio = _load(path, writer.sample_rate)
+        held_out = bool(validation_every) and len(paths) > 1 and index % validation_every == 0
+        parts = {"validation" if held_out else "train": audio}
+        if validation_every and len(paths) == 1:
+            parts = _split_by_time(audio, round(_SHORTEST_HELD_OUT * writer.sample_rate))
+        for split, part in parts.items():
+            writer.add(
+                part,
+                collection=collection,
+                track=path.relative_to(folder).with_suffix("").as_posix(),
+                label=label,
+                level_dbfs=_VOICE_LEVEL,
+                bandwidth=bandwidth,
+                coherent=False,
+                split=split,
+            )
     report(f"{len(paths)} recordings of {label}")
+
+
+def _split_by_time(audio: np.ndarray, shortest: int) -> dict[str, np.ndarray]:
+    """The last tenth of a recording `[C T]` for validation, if it has as many samples as `shortest`."""
+    n_held_out = audio.shape[1] // 10
+    if n_held_out < shortest:
+        return {"train": audio}
+    return {"train": audio[:, :-n_held_out], "validation": audio[:, -n_held_out:]}
 
 
 def add_midi(
@@ -275,13 +309,21 @@ def add_midi(
             report(f"{index + 1} songs rendered")
 
 
-def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+def _recordings(folder: Path, pattern: str) -> list[Path]:
+    """The files of `solos`, sorted; what is hidden, or in a hidden folder, is none of them."""
     if not folder.is_dir():
         raise SoliError(f"{folder}: not a folder")
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
+    found = sorted(path for path in folder.glob(pattern or "*") if path.is_file() and not _hidden(path, folder))
+    if not Path(pattern).suffix:
+        found = [path for path in found if path.suffix.lower() in _AUDIO_SUFFIXES]
     if not found:
-        raise SoliError(f"{folder}: no files ending in {', '.join(suffixes)}")
+        ending = "" if Path(pattern).suffix else f"ending in {', '.join(_AUDIO_SUFFIXES)}"
+        raise SoliError(f"{folder}: no files {ending or repr(pattern)}")
     return found
+
+
+def _hidden(path: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
 def _load(path: Path, sample_rate: int) -> np.ndarray:

@@ -17,6 +17,7 @@ import numpy as np
 from soli.errors import SoliError
 
 _INDEX, _AUDIO = "index.json", "audio.i16"
+_PARTIAL = f"{_AUDIO}.partial"
 _FULL_SCALE = 32767.0
 
 
@@ -48,7 +49,9 @@ class CachedStem:
 
 
 class CacheWriter:
-    """Append stems to a new cache; the index is written last, on a clean exit, and after an error nothing is left.
+    """Append stems to a new cache; the index is written last, on a clean exit.
+
+    Until then an older cache in the folder stays as it is, and after an error nothing of the new one is left.
 
     Args:
         folder: created if missing; an existing cache there is replaced.
@@ -65,8 +68,7 @@ class CacheWriter:
 
     def __enter__(self) -> CacheWriter:
         self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / _INDEX).unlink(missing_ok=True)
-        self._audio = (self.folder / _AUDIO).open("wb")
+        self._audio = (self.folder / _PARTIAL).open("wb")
         return self
 
     def add(
@@ -115,15 +117,22 @@ class CacheWriter:
         self._n_frames += kept.shape[1]
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._audio.close()
-        if kind is None:
-            stems = [asdict(stem) for stem in self.stems]
-            index = {"sample_rate": self.sample_rate, "n_channels": self.n_channels, "stems": stems}
-            (self.folder / _INDEX).write_text(json.dumps(index), encoding="utf-8")
-            return
-        (self.folder / _AUDIO).unlink(missing_ok=True)
-        with suppress(OSError):  # somebody else's files are in it
-            self.folder.rmdir()
+        try:
+            self._audio.close()
+            if kind is None:
+                self._replace()
+        finally:
+            (self.folder / _PARTIAL).unlink(missing_ok=True)
+            with suppress(OSError):  # a cache or somebody else's files are in it
+                self.folder.rmdir()
+
+    def _replace(self) -> None:
+        """Put the new cache where the old one was, which has no index while its audio is another's."""
+        stems = [asdict(stem) for stem in self.stems]
+        index = {"sample_rate": self.sample_rate, "n_channels": self.n_channels, "stems": stems}
+        (self.folder / _INDEX).unlink(missing_ok=True)
+        (self.folder / _PARTIAL).replace(self.folder / _AUDIO)
+        (self.folder / _INDEX).write_text(json.dumps(index), encoding="utf-8")
 
 
 class Cache:

@@ -11,6 +11,7 @@ from soli.data.tracks import Dataset, Track
 from soli.errors import SoliError
 from soli.evaluation.examples import track_key
 from soli.evaluation.wrapped import find_wrapped
+from soli.zoo import PRIORS, priors_label
 
 
 def choose_tracks(dataset: Dataset, split: str | None, limit: int | None) -> tuple[Track, ...]:
@@ -106,4 +107,6 @@ def _short(name: str) -> str:
     head = name.partition(":")[0]
     if wrapped := find_wrapped(name):
         return f"{head}:{Path(wrapped.model).name}"
+    if head == PRIORS:
+        return priors_label(name)
     return head if head in BASELINES else Path(name).name

@@ -6,13 +6,14 @@ import copy
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
 from soli.losses import Task
@@ -37,7 +38,8 @@ class FitConfig:
         optimizer: `adamw`, or `muon` for the matrices and kernels.
         weight_decay: on matrices and kernels only.
         betas: how long AdamW remembers gradients and their squares.
-        clip: largest gradient norm, of each part of the task that learns by itself.
+        clip: largest gradient norm, of each part of the task that learns by itself. A part whose norm is not finite
+            sits the step out, and so does a task of one part whose loss is not.
         ema: decay of the weight average that is validated and exported.
         precision: `bf16` runs matrices and convolutions in bfloat16.
         validate_every: steps between validations, of which there is one at the end too; 0 for none at all.
@@ -89,6 +91,7 @@ def fit(
     Returns:
         The task with averaged weights, those of the best validation if there was one.
     """
+    AcceleratorState._reset_state()  # which else keeps the precision of the first training of a process
     accelerator = Accelerator(mixed_precision=config.precision, cpu=not torch.cuda.is_available())
     optimizer = make_optimizer(
         task,
@@ -119,15 +122,17 @@ def fit(
             losses = module(stems)
         total = torch.stack(list(losses.values())).sum()
         accelerator.backward(total)
-        norm = torch.stack([nn.utils.clip_grad_norm_(part.parameters(), config.clip) for part in task.parts]).max()
-        if torch.isfinite(total) and torch.isfinite(norm):
-            prepared.step()
+        norms = clip_gradients(task.parts, config.clip, accelerator.device)
+        for part, norm in zip(task.parts, norms.tolist(), strict=True):
+            if not math.isfinite(norm) or (len(norms) == 1 and not torch.isfinite(total)):
+                part.zero_grad(set_to_none=True)
+        prepared.step()
         prepared.zero_grad(set_to_none=True)
         update_average(average, task, min(config.ema, (1 + progress.step) / (10 + progress.step)))
 
         progress.step += 1
         progress.seconds = previous + time.monotonic() - started
-        values = {name: value.item() for name, value in losses.items()} | {"norm": float(norm), "rate": rate}
+        values = {name: value.item() for name, value in losses.items()} | {"norm": float(norms.max()), "rate": rate}
         log.write(progress.step, progress.seconds, values)
         if on_step:
             on_step(progress.step, values)
@@ -160,6 +165,20 @@ def learning_rate(step: int, config: FitConfig) -> float:
     fraction = max(step - start, 0.0) / max(config.steps - start, 1.0)
     rise = min(1.0, (step + 1) / max(config.warmup, 1))
     return config.learning_rate * rise * 0.5 * (1 + math.cos(math.pi * fraction))
+
+
+def clip_gradients(parts: Sequence[nn.Module], largest: float, device: torch.device) -> Tensor:
+    """Scale the gradients of each part down to a norm, if theirs is larger.
+
+    Args:
+        parts: of a task; one may have no gradient at all.
+        largest: the norm.
+        device: of the result.
+
+    Returns:
+        The norms they had, `[P]`.
+    """
+    return torch.stack([nn.utils.clip_grad_norm_(part.parameters(), largest).to(device) for part in parts])
 
 
 def _due(step: int, config: FitConfig) -> bool:

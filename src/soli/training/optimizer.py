@@ -15,12 +15,14 @@ class Muon(torch.optim.Optimizer):
     """Momentum orthogonalised by Newton-Schulz iterations (Jordan et al. 2024); AdamW where that makes no sense.
 
     Groups with `matrix=True` are orthogonalised: a kernel counts as one matrix `[out, in * taps]`, a stack of
-    per-band matrices as many. The step is scaled to the size an AdamW step has (Liu et al. 2025, eq. 4), so
-    that one learning rate serves both kinds of group.
+    per-band matrices as many. What has four axes is a kernel; what has three is a stack, unless it is one of
+    `kernels`. The step is scaled to the size an AdamW step has (Liu et al. 2025, eq. 4), so that one learning rate
+    serves both kinds of group.
 
     Args:
         groups: parameter groups, each with `matrix` and `weight_decay`.
         lr: learning rate.
+        kernels: parameters with three axes that are no stacks.
         momentum: of the matrices.
         betas: of the AdamW groups.
     """
@@ -30,10 +32,12 @@ class Muon(torch.optim.Optimizer):
         groups: Iterable[dict[str, Any]],
         lr: float,
         *,
+        kernels: Iterable[Tensor] = (),
         momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.98),
     ) -> None:
         super().__init__(groups, {"lr": lr, "momentum": momentum, "betas": betas, "weight_decay": 0.0, "matrix": False})
+        self.kernels = {id(kernel) for kernel in kernels}
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -51,7 +55,7 @@ class Muon(torch.optim.Optimizer):
             state["momentum"] = torch.zeros_like(parameter)
         state["momentum"].lerp_(gradient, 1 - group["momentum"])
         direction = torch.lerp(gradient, state["momentum"], group["momentum"])
-        matrices = direction.flatten(1) if parameter.ndim == 4 else direction
+        matrices = direction.flatten(1) if parameter.ndim == 4 or id(parameter) in self.kernels else direction
         scale = 0.2 * max(matrices.shape[-2:]) ** 0.5
         return (orthogonalise(matrices) * scale).view_as(parameter)
 
@@ -94,6 +98,9 @@ def make_optimizer(
 ) -> torch.optim.Optimizer:
     """Weight decay on matrices and kernels, none on biases and gains.
 
+    To Muon the weights of one-dimensional convolutions are kernels, also under a weight norm; those with a single tap
+    are left to AdamW and do not decay.
+
     Args:
         task: its parameters.
         name: `adamw` or `muon`.
@@ -113,7 +120,9 @@ def make_optimizer(
     ]
     groups = [group for group in groups if group["params"]]
     if name == "muon":
-        return Muon(groups, learning_rate, betas=betas)
+        convolutions = [module for module in task.modules() if isinstance(module, nn.Conv1d | nn.ConvTranspose1d)]
+        kernels = [p for module in convolutions for p in module.parameters() if p.ndim == 3]
+        return Muon(groups, learning_rate, kernels=kernels, betas=betas)
     for group in groups:
         del group["matrix"]
     return torch.optim.AdamW(groups, lr=learning_rate, betas=betas, fused=True)

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from soli import zoo
 from soli.config import from_dict, overridden
-from soli.data.build import open_caches
-from soli.data.cache import Cache
-from soli.data.mixing import Mixer
 from soli.errors import SoliError
-from soli.systems.flowprior.calibration import calibrate
 from soli.systems.flowprior.separator import FlowPrior
+from soli.systems.flowprior.split import check_instrument, split
 from soli.training.run import Recipe, train_recipe
 
 BANK = "interference"
 """The class of everything in the bank."""
 _HELD_OUT = 10  # one recording in so many is for calibration
-_N_HELD_OUT = 64  # mixtures
 _MIXING = {
     "segment_seconds": 6.0,
     "mono": True,
@@ -77,7 +72,7 @@ def train_prior(
     report: Callable[[str], None],
     on_step: Callable[[int, int, dict[str, float]], None] | None = None,
 ) -> Path:
-    """Learn a prior, calibrate it on recordings held out, and save it.
+    """Learn a prior and save it; nothing is begun that could not be saved.
 
     Args:
         request: what from.
@@ -92,13 +87,35 @@ def train_prior(
         SoliError: for a folder without audio, an unknown key or a wrong value.
     """
     recipe = prior_recipe(request)
-    task = train_recipe(recipe, resume, report=report, on_step=on_step)
-    separator = task.separator
-    assert isinstance(separator, FlowPrior)
-    caches = open_caches(Path(recipe.cache), recipe.data, report, sample_rate=separator.sample_rate, n_channels=1)
-    with torch.random.fork_rng(devices=[]):
-        calibrate(separator, _held_out(caches, recipe))
+    _check_writable(request.out)
+    separator = train_recipe(recipe, resume, report=report, on_step=on_step).separator
     return zoo.save(separator, request.out, _card(request, recipe), half=True)
+
+
+def split_prior(model: str | Path, out: Path) -> list[Path]:
+    """Cut a model of several instruments into one folder for each.
+
+    Args:
+        model: as for `soli.load`; of the modern preset of `flowprior`.
+        out: receives a folder named after each instrument.
+
+    Returns:
+        The folders, each of which `soli.load("flowprior:FOLDER")` reads.
+
+    Raises:
+        SoliError: for a model of another kind, and a folder that cannot be written.
+    """
+    separator, folder = zoo.load(model), Path(model)
+    if not isinstance(separator, FlowPrior):
+        raise SoliError(f"{model} is a model of {type(separator).__name__}; allowed: one of flowprior/modern")
+    info = zoo.model_info(model)
+    card = (folder / zoo.CARD_FILE).read_text(encoding="utf-8") if folder.is_dir() else ""
+    for name in separator.sources:
+        check_instrument(name)
+    return [
+        zoo.save(alone, out / name, _card_of_part(card, info, name), half=True)
+        for name, alone in zip(separator.sources, split(separator), strict=True)
+    ]
 
 
 def prior_recipe(request: PriorRequest) -> Recipe:
@@ -113,13 +130,12 @@ def prior_recipe(request: PriorRequest) -> Recipe:
     Raises:
         SoliError: for an unknown key or a wrong value.
     """
-    if not request.instrument.isidentifier() or request.instrument in (BANK, "mixture", "residual"):
-        raise SoliError(f"instrument {request.instrument!r}; allowed: a word of letters, digits and _, not {BANK!r}")
+    check_instrument(request.instrument, taken=(BANK, "mixture", "residual"))
     solos = {
         "collection": "solos",
         "kind": "solos",
         "path": str(request.recordings),
-        "pattern": "**/*.*",
+        "pattern": "**/*",
         "label": request.instrument,
         "validation_every": _HELD_OUT,
     }
@@ -138,14 +154,25 @@ def prior_recipe(request: PriorRequest) -> Recipe:
         "mixing": {"sources": [request.instrument, *([BANK] if bank else [])], **_MIXING},
         "training": dict(_TRAINING),
     }
-    return from_dict(Recipe, overridden(table, request.overrides))
+    recipe = from_dict(Recipe, overridden(table, request.overrides))
+    if (recipe.system, recipe.preset) != ("flowprior", "modern"):
+        raise SoliError(f"a prior of {recipe.system}/{recipe.preset}; allowed: flowprior/modern")
+    return recipe
 
 
-def _held_out(caches: list[Cache], recipe: Recipe) -> Iterator[Tensor]:
-    """Mixtures of recordings that were not trained on, half of them without the instrument."""
-    mixer = Mixer(caches, replace(recipe.mixing, drop=0.5, layer=0.0), seed=recipe.training.seed, split="validation")
-    for index in range(_N_HELD_OUT):
-        yield torch.from_numpy(mixer.mixture(index))[None]
+def _check_writable(folder: Path) -> None:
+    """Find out before the training whether its result can be written; nothing is left behind."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise SoliError(f"{folder}: cannot be written ({error.strerror or error})") from error
+    finally:
+        for path in made:
+            with suppress(OSError):  # it was not made, or somebody has put something in it
+                path.rmdir()
 
 
 def _card(request: PriorRequest, recipe: Recipe) -> str:
@@ -163,3 +190,10 @@ interference: {bank}): {recipe.training.steps} steps, {seconds / 3600:.1f} hours
 
 Licence, data and metrics are for whoever publishes these weights to state.
 """
+
+
+def _card_of_part(card: str, info: zoo.ModelInfo, name: str) -> str:
+    """The card of a whole model, which now says whose prior this is."""
+    body = card.partition("---")[2].partition("\n---")[2]
+    front = f"---\nlicence: {info.licence}\nsummary: prior of {name}; {info.summary}\n---\n"
+    return f"{front}\nThe prior of {name}, from a model of {', '.join(info.sources)}.\n{body}"

@@ -21,6 +21,7 @@ from soli.errors import SoliError
 from soli.evaluation.metrics import sdr_global
 from soli.losses import Task
 from soli.training.fit import FitConfig, fit
+from soli.training.held_out import held_out
 
 TASKS = {
     ("classcond", "modern"): "soli.systems.classcond.training:ClassCondTask",
@@ -38,6 +39,9 @@ TASKS = {
     ("rqvae", "paper"): "soli.systems.rqvae.paper_training:RQVAEPaperTask",
 }
 """(system, preset) -> the class of its training task."""
+
+CALIBRATIONS = {("flowprior", "modern"): "soli.systems.flowprior.calibration"}
+"""(system, preset) -> the module whose `calibrate` makes a trained separator's answers probabilities."""
 
 MUSIC = ("rqvae", "music")
 """Learns from codes, not from mixtures: its recipe is read and run by `soli.training.music`."""
@@ -137,7 +141,7 @@ def train_recipe(
     report: Callable[[str], None] = _ignore,
     on_step: Callable[[int, int, dict[str, float]], None] | None = None,
 ) -> Task:
-    """Train what a recipe says.
+    """Train what a recipe says, and calibrate the separator where its system has that.
 
     Args:
         recipe: read and checked.
@@ -152,11 +156,14 @@ def train_recipe(
         torch.set_num_threads(recipe.threads)
     torch.manual_seed(recipe.training.seed)
     task = build_task(recipe)
+    calibration = import_module(CALIBRATIONS[key]) if (key := (recipe.system, recipe.preset)) in CALIBRATIONS else None
+    if calibration:
+        calibration.check_length(task.separator.config, recipe.mixing.segment_seconds)
     n_channels = 1 if recipe.mixing.mono else 2
     sample_rate = task.separator.sample_rate
     caches = open_caches(Path(recipe.cache), recipe.data, report, sample_rate=sample_rate, n_channels=n_channels)
     mixer = Mixer(caches, recipe.mixing, seed=recipe.training.seed)
-    return fit(
+    trained = fit(
         task,
         _stream(mixer, recipe.training),
         recipe.training,
@@ -165,6 +172,9 @@ def train_recipe(
         resume=resume,
         on_step=on_step and (lambda step, values: on_step(step, recipe.training.steps, values)),
     )
+    if calibration:
+        calibration.calibrate(trained.separator, held_out(caches, recipe.mixing, recipe.training.seed, report))
+    return trained
 
 
 def build_task(recipe: Recipe) -> Task:

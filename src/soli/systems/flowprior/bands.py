@@ -45,8 +45,9 @@ class Bands(nn.Module):
         self.register_buffer("spread", spread.float(), persistent=False)
 
     def forward(self, magnitudes: Tensor) -> Tensor:
-        """`[B N F]` -> `[B K N]`."""
-        return self.filters @ magnitudes.mT
+        """`[B N F]` -> `[B K N]`, in single precision whatever autocast says."""
+        with torch.autocast(magnitudes.device.type, enabled=False):
+            return self.filters @ magnitudes.float().mT
 
     def mask(self, shares: Tensor) -> Tensor:
         """Interpolate shares of bands, `[... K N]`, to a mask over bins, `[... N F]`."""

@@ -51,7 +51,7 @@ def combine(separators: Sequence[S]) -> S:
 def _engine(separators: Sequence[Any]) -> dict[str, str]:
     """The engine that serves all of them, where the config names one."""
     engines = [separator.config.engine for separator in separators if hasattr(separator.config, "engine")]
-    return {"engine": "search" if "search" in engines else engines[0]} if engines else {}
+    return {"engine": max(engines, key=("extract", "hybrid", "search").index)} if engines else {}
 
 
 def _check_kind(first: Any, other: Any) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from soli.errors import SoliError
+
 Engine = Literal["extract", "search", "hybrid"]
 
 
@@ -33,6 +35,7 @@ class FlowPriorConfig:
         iterations: of the search, at most.
         learning_rate: of the search.
         prior_weight: of how likely the latents are, beside how well they explain the mixture.
+        tolerance: the search of a segment ends when ten updates gain less than this part of the loss.
     """
 
     sources: tuple[str, ...] = ("vocals", "drums", "bass", "other")
@@ -54,3 +57,14 @@ class FlowPriorConfig:
     iterations: int = 40
     learning_rate: float = 0.05
     prior_weight: float = 0.01
+    tolerance: float = 0.01
+
+    def __post_init__(self) -> None:
+        if not self.sources or len({*self.sources}) < len(self.sources):
+            raise SoliError(f"sources = {list(self.sources)}; allowed: one or more instruments, each once")
+        for name in ("noise", "iterations", "prior_weight", "tolerance"):
+            if not getattr(self, name) >= 0:
+                raise SoliError(f"{name} = {getattr(self, name)}; allowed: at least 0")
+        for name in ("learning_rate", "largest_log_scale"):
+            if not getattr(self, name) > 0:
+                raise SoliError(f"{name} = {getattr(self, name)}; allowed: more than 0")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 from torch import Tensor, nn
 
 from soli.errors import SoliError
 from soli.losses import Task
 from soli.systems.flowprior.paper import InstGlow
+from soli.systems.flowprior.random_numbers import draw_seeds, random_numbers_of_its_own
 from soli.systems.flowprior.spectrum import dequantise, inner_magnitudes
 
 
@@ -55,26 +53,18 @@ class InstGlowTask(Task[InstGlow]):
         with torch.autocast(mono.device.type, enabled=False):
             magnitudes = inner_magnitudes(dequantise(mono.float()), config.n_fft, config.hop_length, config.squeeze)
         if config.shared:
-            return {"nll": self._nll(magnitudes, sounding)}
+            return {"nll": self._nll(magnitudes, sounding, self.separator.priors[0])}
         losses = {}
-        seeds = torch.randint(2**31, (len(config.sources),)).tolist()
-        for index, (name, seed) in enumerate(zip(config.sources, seeds, strict=True)):
+        seeds = draw_seeds(len(config.sources))
+        for index, (name, prior, seed) in enumerate(zip(config.sources, self.separator.priors, seeds, strict=True)):
             own = torch.zeros_like(sounding)
             own[:, index] = sounding[:, index]
-            with _random_numbers_of_its_own(seed, mono.device):
-                losses[name] = self._nll(magnitudes, own)
+            with random_numbers_of_its_own(seed, mono.device):
+                losses[name] = self._nll(magnitudes, own, prior)
         return losses
 
-    def _nll(self, magnitudes: Tensor, chosen: Tensor) -> Tensor:
-        """Of the excerpts that are chosen, `[B S F N]` and `[B S]`; 0 if none is."""
+    def _nll(self, magnitudes: Tensor, chosen: Tensor, prior: nn.Module) -> Tensor:
+        """Under its prior, of the excerpts that are chosen, `[B S F N]` and `[B S]`; 0 if none is."""
         if not chosen.any():
-            return 0.0 * next(self.separator.priors.parameters()).sum()  # a loop needs something to differentiate
+            return 0.0 * next(prior.parameters()).sum()  # a loop needs something to differentiate
         return -self.separator.log_likelihood(magnitudes[chosen], chosen.nonzero()[:, 1]).mean()
-
-
-@contextmanager
-def _random_numbers_of_its_own(seed: int, device: torch.device) -> Iterator[None]:
-    """Dropout that depends on nothing but the seed."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield

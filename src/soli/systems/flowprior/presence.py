@@ -89,7 +89,7 @@ def fit_logistic(features: Tensor, present: Tensor) -> Tensor:
     x, y = features.double(), present.double()
     balance = torch.where(present, 0.5 / y.sum().clamp(min=1), 0.5 / (1 - y).sum().clamp(min=1))
     weights = x.new_zeros(x.shape[1])
-    ridge = _RIDGE * torch.eye(x.shape[1], dtype=x.dtype)
+    ridge = _RIDGE * torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
     for _ in range(_N_STEPS):
         p = (x @ weights).sigmoid()
         gradient = x.T @ (balance * (p - y)) + ridge @ weights

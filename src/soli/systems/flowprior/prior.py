@@ -20,16 +20,19 @@ class Prior(nn.Module):
     Attributes:
         usual: mean and deviation of the likelihood of its solos, `[2]`.
         calibration: weights of the evidence that it sounds, `[3]`; see `presence`.
+        calibrated: whether they were learned.
     """
 
     usual: Tensor
     calibration: Tensor
+    calibrated: Tensor
 
     def __init__(self, config: FlowPriorConfig) -> None:
         super().__init__()
         self.noise = config.noise
         self.register_buffer("usual", torch.tensor([0.0, 1.0]))
-        self.register_buffer("calibration", torch.tensor([3.0, 1.0, 0.0]))
+        self.register_buffer("calibration", torch.zeros(3))
+        self.register_buffer("calibrated", torch.tensor(False))
         self.extractor = Extractor(config)
         self.flow = Glow(
             config.n_mels,

@@ -23,6 +23,7 @@ Decoder = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 M = TypeVar("M", bound=nn.Module)
 _FLOOR = 1e-8
+_PATIENCE = 10  # updates
 _UNMASKED = 4  # iterations before the mask, in which the sources find their levels
 
 
@@ -37,6 +38,7 @@ class SearchConfig:
         iterations: updates of the latents.
         learning_rate: of Adam.
         mask: whether frames in which a source is weaker than the mixture are weakened further.
+        tolerance: an item stops when ten updates have made its loss better by less than this part of it; 0 for never.
     """
 
     objective: Objective = "mle"
@@ -44,6 +46,7 @@ class SearchConfig:
     iterations: int = 150
     learning_rate: float = 0.01
     mask: bool = False
+    tolerance: float = 0.0
 
     def __post_init__(self) -> None:
         if self.iterations < 0:
@@ -96,15 +99,24 @@ def search(
         mixture, latents = mixture.detach().clone(), start.detach().clone().requires_grad_()
         optimizer = torch.optim.Adam([latents], lr=config.learning_rate)
         kept = mixture.new_zeros(len(mixture), start.shape[1], *mixture.shape[1:])
+        stopped, before = (
+            torch.zeros(len(mixture), dtype=torch.bool, device=mixture.device),
+            mixture.new_tensor(torch.inf),
+        )
         for iteration in range(config.iterations + 1):
             magnitudes, log_det = decode(latents)
             if config.mask and iteration >= _UNMASKED:
                 magnitudes = masked(magnitudes, mixture)
             divergence = generalised_kl(mixture, magnitudes.sum(dim=1))
             loss = divergence + prior_loss(latents, log_det, config)
-            kept = torch.where(torch.isfinite(loss)[:, None, None, None], magnitudes.detach(), kept)
+            moved = torch.isfinite(loss) & ~stopped
+            kept = torch.where(moved[:, None, None, None], magnitudes.detach(), kept)
             if on_step is not None:
                 on_step(Step(iteration, divergence.detach(), energy(latents).detach(), kept))
+            if config.tolerance and iteration % _PATIENCE == 0:
+                stopped, before = stopped | (before - loss < config.tolerance * loss.abs()), loss.detach()
+                if stopped.all():
+                    break
             if iteration < config.iterations:
                 (latents.grad,) = torch.autograd.grad(loss.sum(), latents)
                 optimizer.step()

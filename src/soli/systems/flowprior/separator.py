@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from soli.dsp.frames import analyse, synthesise
 from soli.dsp.scale import USUAL_LEVEL, magnitude_planes
+from soli.errors import SoliError
 from soli.streaming import MonoSeparator
 from soli.systems.flowprior.band_search import cold_start, search_bands, warm_start
 from soli.systems.flowprior.bands import Bands
@@ -17,7 +18,7 @@ from soli.systems.flowprior.config import FlowPriorConfig
 from soli.systems.flowprior.extractor import power_shares
 from soli.systems.flowprior.presence import evidence, probability, window_frames
 from soli.systems.flowprior.prior import Prior
-from soli.systems.flowprior.search import SearchConfig, Step, wiener
+from soli.systems.flowprior.search import SearchConfig, Step
 
 
 class FlowPrior(MonoSeparator):
@@ -64,8 +65,14 @@ class FlowPrior(MonoSeparator):
 
         Returns:
             Probability, log-likelihood (nats for each band and frame) and share of the energy (dB), each `[B S W]`.
+
+        Raises:
+            SoliError: for a prior that was never calibrated.
         """
         config = self.config
+        for name, prior in zip(self.sources, self.priors, strict=True):
+            if not prior.calibrated:
+                raise SoliError(f"the prior of {name!r} was never calibrated; allowed: priors learned with a bank")
         frames = window_frames(config.sample_rate, config.hop_length)
         n_samples = mixture.shape[-1] // config.hop_length * config.hop_length
         levelled = _levelled(mixture[..., :n_samples].float())
@@ -105,9 +112,17 @@ class FlowPrior(MonoSeparator):
             on_step: as for `soli.systems.flowprior.search.search`.
 
         Returns:
-            `[B S N F]`, with a sum over S of one, or zero where nothing sounds.
+            `[B S N F]`, with a sum over S of at most one: what no source explains is nobody's.
+
+        Raises:
+            SoliError: for a single prior.
         """
         config, n_frames = self.config, magnitudes.shape[1]
+        if len(self.priors) == 1:
+            raise SoliError(
+                f"a search with the prior of {self.sources[0]!r} alone gives it the whole mixture;"
+                " allowed: two priors or more, or one learned with a bank"
+            )
         mixture = nn.functional.pad(self.bands(magnitudes), (0, n_frames % 2))
         flows = [prior.flow for prior in self.priors]
         if masks is None:
@@ -120,9 +135,11 @@ class FlowPrior(MonoSeparator):
             prior_weight=config.prior_weight,
             iterations=config.iterations,
             learning_rate=config.learning_rate,
+            tolerance=config.tolerance,
         )
         found = search_bands(flows, mixture, start, settings, on_step)
-        return self.bands.mask(wiener(found, torch.ones_like(mixture))[..., :n_frames])
+        explained = torch.maximum(found.sum(dim=1), mixture).clamp(min=1e-9)
+        return self.bands.mask((found / explained[:, None])[..., :n_frames])
 
 
 def _levelled(mixture: Tensor) -> Tensor:

@@ -14,7 +14,10 @@ from torch import Tensor, nn
 from soli.dsp.frames import analyse
 from soli.dsp.scale import USUAL_LEVEL, power
 from soli.losses import Task
+from soli.systems.flowprior.random_numbers import draw_seeds, random_numbers_of_its_own
 from soli.systems.flowprior.separator import FlowPrior
+
+_LEAST_POWER = 1e-8  # of a mixture: silence is no division by zero, and nothing is learned from it
 
 
 class FlowPriorTask(Task[FlowPrior]):
@@ -76,16 +79,19 @@ class FlowPriorTask(Task[FlowPrior]):
         spectrogram = analyse(mixture, self.separator.config.n_fft, self.separator.config.hop_length)
         masks = self.separator.masks(mixture, spectrogram)
         error = power(masks * spectrogram[:, None] - targets).mean(dim=(-2, -1))
-        return 10 * torch.log10(error / power(spectrogram).mean(dim=(-2, -1))[:, None] + self.floor).mean()
+        mixed = power(spectrogram).mean(dim=(-2, -1))[:, None] + _LEAST_POWER
+        return 10 * torch.log10(error / mixed + self.floor).mean()
 
     def _nll(self, own: Tensor, targets: Tensor) -> Tensor:
         sounding = own.square().mean(dim=-1).sqrt() > self.silent  # [B S]
         n_frames = targets.shape[2] // 2 * 2
         terms = []
-        for index, prior in enumerate(self.separator.priors):
+        seeds = draw_seeds(len(self.separator.priors))
+        for index, (prior, seed) in enumerate(zip(self.separator.priors, seeds, strict=True)):
             if (chosen := sounding[:, index]).any():
                 bands = self.separator.bands(targets[chosen, index, :n_frames].abs())
-                terms.append(-prior.score(bands).mean())
+                with random_numbers_of_its_own(seed, own.device):
+                    terms.append(-prior.score(bands).mean())
         if not terms:
             return 0.0 * next(self.separator.priors[0].flow.parameters()).sum()
         return torch.stack(terms).sum() / len(self.separator.priors)
