@@ -15,7 +15,7 @@ import soundfile
 
 from command_line import files_in, song
 from data_trees import parts, write
-from processes import alive, wait_for
+from processes import alive, heeding_interrupts, wait_for
 from soli.cli.main import run
 
 ENGINES = ["local", "ray"]
@@ -78,7 +78,8 @@ def test_ctrl_c_leaves_no_worker_and_no_file() -> None:
     for number in range(2):
         soundfile.write(f"{number}.flac", np.zeros(3600 * 8000, dtype=np.int16), 8000)  # an hour is never done
     command = [sys.executable, "-m", "soli.cli.main", "separate", "0.flac", "1.flac", "--workers", "2"]
-    running = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True)
+    with heeding_interrupts():
+        running = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True)
     wait_for(lambda: _both_have_begun(running), LONG)
     children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
     os.killpg(running.pid, signal.SIGINT)

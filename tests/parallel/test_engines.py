@@ -13,7 +13,7 @@ from typing import cast
 import pytest
 
 import parallel_units as units
-from processes import alive, wait_for
+from processes import alive, heeding_interrupts, wait_for
 from soli.errors import SoliError
 from soli.parallel import Engine, open_engine
 from soli.parallel.cluster import RayEngine
@@ -167,7 +167,8 @@ if __name__ == "__main__":
 """
     path = tmp_path / "program.py"
     path.write_text(program)
-    running = subprocess.Popen([sys.executable, path], start_new_session=True, stderr=subprocess.PIPE, text=True)
+    with heeding_interrupts():
+        running = subprocess.Popen([sys.executable, path], start_new_session=True, stderr=subprocess.PIPE, text=True)
     wait_for(lambda: len([part for part in tmp_path.glob("*.part") if part.read_text()]) == 2)
     processes = [int(part.read_text()) for part in tmp_path.glob("*.part")]
     assert all(map(alive, processes))
