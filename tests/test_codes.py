@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from rqvae_models import RATE, modern, noise, paper
-from soli import zoo
+from soli import disk, zoo
 from soli.audio import read
 from soli.codes import EncodedSong, decode_file, encode_file, read_codes, write_codes
 from soli.codes.packing import code_bits, pack, packed_size, unpack
@@ -224,7 +224,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch) -> None:
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(zoo.os, "fsync", full)
+    monkeypatch.setattr(disk.os, "fsync", full)
     with pytest.raises(SoliError, match=r"a\.soli: cannot be written .*No space"):
         write_codes(path, made(some(seed=1)))
     assert path.read_bytes() == before

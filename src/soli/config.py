@@ -88,6 +88,26 @@ def load_toml(path: str | Path, overrides: Iterable[str] = ()) -> dict[str, Any]
     return overridden(recipe, overrides)
 
 
+def front_matter(text: str) -> dict[str, str]:
+    """The `key: value` lines between the two `---` that a Markdown file starts with.
+
+    Args:
+        text: of the file.
+
+    Returns:
+        Key -> value, both as text; empty without such lines.
+    """
+    lines = iter(text.splitlines())
+    facts: dict[str, str] = {}
+    if next(lines, "").strip() == "---":
+        for line in lines:
+            if line.strip() == "---":
+                break
+            key, _, value = line.partition(":")
+            facts[key.strip()] = value.strip()
+    return facts
+
+
 def overridden(recipe: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
     """Apply `key=value` overrides.
 

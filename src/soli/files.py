@@ -223,7 +223,7 @@ def track_name(source: str | Path) -> str:
 def model_name(model: str | Path) -> str:
     """What a model is called in file names: the last part of its name or folder, `.` and `..` included."""
     if str(model).startswith("flowprior:"):
-        from soli.zoo import priors_label
+        from soli.systems.flowprior.names import priors_label
 
         return priors_label(str(model))
     return Path(os.path.abspath(model)).name or "model"

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from soli.config import from_dict, to_dict
+from soli.config import from_dict, front_matter, to_dict
 from soli.devices import resolve_device
+from soli.disk import write_whole
 from soli.errors import SoliError
+from soli.systems.flowprior.names import DEFAULT_PRIORS, PRIORS
 
 if TYPE_CHECKING:
     import torch
@@ -55,12 +55,6 @@ BUNDLED: Mapping[str, str] = {
     "rqvae-music": "rqvae-music",
 }
 """Name a user may load -> its folder under `WEIGHTS`."""
-
-PRIORS = "flowprior"
-"""Bundled instruments lie in `WEIGHTS / PRIORS`; `flowprior:drums,my/cello` names several, or folders, as one model."""
-
-DEFAULT_PRIORS = ("vocals", "drums", "bass", "other")
-"""What the name `flowprior` alone stands for."""
 
 WEIGHTS = Path(__file__).parent / "weights"
 CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "model.safetensors", "card.md"
@@ -145,8 +139,7 @@ def model_info(name: str | Path) -> ModelInfo:
     if (folders := _find_priors(name)) is not None:
         return _all_of(str(name), [model_info(folder) for folder in folders])
     folder = _find(name)
-    header = _read_header(folder)
-    card = _read_card(folder)
+    header, card = _read_header(folder), _read_card(folder)
     return ModelInfo(
         name=str(name),
         system=header.system,
@@ -247,19 +240,6 @@ def _find(name: str | Path) -> Path:
     raise SoliError(f"unknown model {str(name)!r}; {known}, or a folder with {CONFIG_FILE} and {WEIGHTS_FILE}")
 
 
-def priors_label(name: str) -> str:
-    """What several priors are called in file names and tables.
-
-    Args:
-        name: such as `flowprior:drums,my/cello`, or `flowprior`.
-
-    Returns:
-        Such as `flowprior-drums+cello`.
-    """
-    parts = [Path(os.path.abspath(part.strip())).name for part in name.partition(":")[2].split(",") if part.strip()]
-    return "-".join((PRIORS, *(["+".join(parts)] if parts else [])))
-
-
 def _find_priors(name: str | Path) -> list[Path] | None:
     """Folders of the priors that a name lists; None for a name of another kind."""
     head, colon, rest = str(name).partition(":")
@@ -271,25 +251,24 @@ def _find_priors(name: str | Path) -> list[Path] | None:
         place = WEIGHTS / PRIORS / part if part in bundled_priors() else Path(part).expanduser()
         if not part or not place.is_dir():
             known = ", ".join(bundled_priors()) or "none"
-            raise SoliError(
-                f"unknown prior {part!r}; bundled: {known}; allowed: those, and folders of priors without a comma"
-            )
+            raise SoliError(f"unknown prior {part!r}; bundled: {known}; or a folder of a prior without a comma")
         folders.append(place)
     return folders
 
 
 def _all_of(name: str, infos: list[ModelInfo]) -> ModelInfo:
     """What is known of several priors as one model."""
-    digest = hashlib.sha256("".join(info.sha256 for info in infos).encode()).hexdigest()
+    if len(infos) == 1:
+        return replace(infos[0], name=name)
     return replace(
         infos[0],
         name=name,
         sources=tuple(source for info in infos for source in info.sources),
         n_parameters=sum(info.n_parameters for info in infos),
         bytes=sum(info.bytes for info in infos),
-        sha256=infos[0].sha256 if len(infos) == 1 else digest,
+        sha256=hashlib.sha256("".join(info.sha256 for info in infos).encode()).hexdigest(),
         licence=" · ".join(dict.fromkeys(info.licence for info in infos)),
-        summary=infos[0].summary if len(infos) == 1 else f"one plug-in prior for each of {len(infos)} instruments",
+        summary=f"one plug-in prior for each of {len(infos)} instruments",
     )
 
 
@@ -324,15 +303,8 @@ def _read_card(folder: Path) -> dict[str, str]:
 
 
 def _parse_card(text: str, path: Path) -> dict[str, str]:
-    """The `key: value` lines between the two `---` a card starts with."""
-    lines = iter(text.splitlines())
-    facts: dict[str, str] = {}
-    if next(lines, "").strip() == "---":
-        for line in lines:
-            if line.strip() == "---":
-                break
-            key, _, value = line.partition(":")
-            facts[key.strip()] = value.strip()
+    """The front matter of a card, which must have a licence and a summary."""
+    facts = front_matter(text)
     for key in ("licence", "summary"):
         if not facts.get(key):
             raise SoliError(f"{path}: the card must start with a front matter that gives {key!r}")
@@ -408,9 +380,8 @@ def _attach_codec(separator: Any, folder: Path, device: torch.device) -> None:
 def _identify(separator: Separator) -> tuple[str, str]:
     """(system, preset) of a separator's class."""
     place = f"{type(separator).__module__}:{type(separator).__qualname__}"
-    for key, known in SYSTEMS.items():
-        if known == place:
-            return key
+    if key := next((key for key, known in SYSTEMS.items() if known == place), None):
+        return key
     raise SoliError(f"cannot save a {place}; known classes: {', '.join(SYSTEMS.values())}")
 
 
@@ -427,30 +398,3 @@ def _storable(separator: Separator, *, half: bool) -> dict[str, Tensor]:
             limit = f"; float16 ends at {torch.finfo(torch.float16).max:.0f}" if half else ""
             raise SoliError(f"tensor {key!r} has NaN or infinite values and is not saved{limit}")
     return tensors
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file or leave the old one as it is: temporary name, flushed to disk, renamed.
-
-    Args:
-        path: of the file; its folder is made if need be.
-        content: all of it.
-
-    Raises:
-        SoliError: when it cannot be written.
-    """
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as stream:
-            temporary = Path(stream.name)
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.chmod(0o644)  # temporary files are private to their owner, models are not
-        temporary.replace(path)
-    except OSError as error:
-        raise SoliError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)

@@ -63,10 +63,10 @@ def evaluate(
     if report is not None:
         check_page(report)
     from soli.data.layouts import open_dataset
+    from soli.disk import write_whole
     from soli.evaluation.protocols import find_protocol
     from soli.evaluation.run import evaluate as run_evaluation
     from soli.evaluation.tables import latex, markdown
-    from soli.zoo import write_whole
 
     *models, folder = names
     chosen = find_protocol(protocol)

@@ -27,8 +27,8 @@ import torch
 from torch import Tensor
 
 from soli.codes.packing import code_bits, pack, packed_size, unpack
+from soli.disk import write_whole
 from soli.errors import SoliError
-from soli.zoo import write_whole
 
 VERSION = 1
 _MAGIC = b"\x89soli\r\n\n"  # not text, and changed by whatever takes it for text

@@ -16,6 +16,7 @@ import torch
 from soli import __version__
 from soli.data.tracks import Dataset, Track
 from soli.devices import resolve_device
+from soli.disk import write_whole
 from soli.errors import SoliError
 from soli.evaluation.estimators import check_estimator, estimate, find_estimator
 from soli.evaluation.examples import Estimator, Example, read_example, track_key
@@ -24,7 +25,6 @@ from soli.evaluation.protocols import Protocol
 from soli.evaluation.selection import choose_names, choose_sources, choose_tracks
 from soli.evaluation.summary import Summary, summarise
 from soli.parallel import open_engine
-from soli.zoo import write_whole
 
 FORMAT = 1
 JOURNAL_SUFFIX = ".journal"

@@ -11,7 +11,7 @@ from soli.data.tracks import Dataset, Track
 from soli.errors import SoliError
 from soli.evaluation.examples import track_key
 from soli.evaluation.wrapped import find_wrapped
-from soli.zoo import PRIORS, priors_label
+from soli.systems.flowprior.names import PRIORS, priors_label
 
 
 def choose_tracks(dataset: Dataset, split: str | None, limit: int | None) -> tuple[Track, ...]:

@@ -13,10 +13,10 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from soli.data.cache import Cache, CachedStem
+from soli.disk import write_whole
 from soli.errors import SoliError
 from soli.systems.rqvae.codec import CodecSeparator
 from soli.systems.rqvae.streaming import encode_stream
-from soli.zoo import write_whole
 
 Songs = Mapping[str, Tensor]
 """Name of a song -> its codes, int16 `[S K N]`."""
