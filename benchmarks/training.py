@@ -26,6 +26,7 @@ from torch import Tensor
 
 from soli.data.build import open_caches
 from soli.data.mixing import Mixer, batches
+from soli.devices import resolve_precision
 from soli.losses import Task
 from soli.training.fit import FitConfig, update_average
 from soli.training.optimizer import make_optimizer
@@ -92,7 +93,7 @@ def measure_steps(
 
 def forward(task: Task, stems: Tensor, config: FitConfig) -> Tensor:
     """The loss of a batch in the recipe's precision."""
-    with torch.autocast(stems.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+    with torch.autocast(stems.device.type, torch.bfloat16, enabled=resolve_precision(config.precision, stems.device) == "bf16"):
         return torch.stack(list(task(stems).values())).sum()
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from soli.errors import SoliError
 
 if TYPE_CHECKING:
     import torch
+
+Precision = Literal["auto", "bf16", "no"]
+"""What a recipe may ask for."""
 
 
 def available_devices() -> list[str]:
@@ -44,3 +47,32 @@ def resolve_device(name: str | torch.device) -> torch.device:
     if device.type not in {entry.partition(":")[0] for entry in found} or (device.index and str(device) not in found):
         raise SoliError(f"device {str(name)!r} is not on this machine; available here: auto, {', '.join(found)}")
     return device
+
+
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether products of matrices in bfloat16 are faster on a device than in single precision.
+
+    Args:
+        device: of this machine.
+
+    Returns:
+        On a processor, whether it has instructions for them: without, they take several times as long.
+    """
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
+
+
+def resolve_precision(name: Precision, device: torch.device) -> Literal["bf16", "no"]:
+    """Turn the precision that a recipe asks for into the one that is used.
+
+    Args:
+        name: `auto` is `bf16` where that is faster.
+        device: of this machine.
+
+    Returns:
+        `bf16`, or `no` for single precision.
+    """
+    return ("bf16" if multiplies_bfloat16(device) else "no") if name == "auto" else name

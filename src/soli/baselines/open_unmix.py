@@ -89,7 +89,8 @@ class TargetNetwork(nn.Module):
         heard = (mixture[..., : len(self.input_mean)] + self.input_mean) * self.input_scale
         x = self.bn1(self.fc1(heard.flatten(2).flatten(0, 1)))  # [BN D]
         x = torch.tanh(x).unflatten(0, (batch, n_frames))  # [B N D]
-        x = torch.cat((x, self.lstm(x)[0]), dim=-1)  # [B N 2D]
+        with torch.autocast(x.device.type, enabled=False):  # half precision slows an LSTM down on CPUs
+            x = torch.cat((x.float(), self.lstm(x.float())[0]), dim=-1)  # [B N 2D]
         x = self.bn2(self.fc2(x.flatten(0, 1))).relu()
         x = self.bn3(self.fc3(x)).view(batch, n_frames, CHANNELS, -1)  # [B N 2 F]
         mask = (x * self.output_scale + self.output_mean).relu()

@@ -45,7 +45,8 @@ class RecurrentStack(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Map frames `[B N input_size]` to `[B N 2 * hidden_size]`."""
-        return self.lstm(features)[0]
+        with torch.autocast(features.device.type, enabled=False):  # half precision slows an LSTM down on CPUs
+            return self.lstm(features.float())[0]
 
 
 def linear_head(input_size: int, output_size: int) -> nn.Linear:

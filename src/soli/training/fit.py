@@ -16,6 +16,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
+from soli.devices import Precision, resolve_device, resolve_precision
 from soli.losses import Task
 from soli.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from soli.training.optimizer import make_optimizer
@@ -41,7 +42,7 @@ class FitConfig:
         clip: largest gradient norm, of each part of the task that learns by itself. A part whose norm is not finite
             sits the step out, and so does a task of one part whose loss is not.
         ema: decay of the weight average that is validated and exported.
-        precision: `bf16` runs matrices and convolutions in bfloat16.
+        precision: `bf16` runs matrices and convolutions in bfloat16; `auto` does so where that is faster.
         validate_every: steps between validations, of which there is one at the end too; 0 for none at all.
         checkpoint_every: steps between checkpoints.
         n_workers: processes that prepare batches.
@@ -59,7 +60,7 @@ class FitConfig:
     betas: tuple[float, float] = (0.9, 0.98)
     clip: float = 5.0
     ema: float = 0.999
-    precision: Literal["bf16", "no"] = "bf16"
+    precision: Precision = "auto"
     validate_every: int = 500
     checkpoint_every: int = 200
     n_workers: int = 1
@@ -92,7 +93,8 @@ def fit(
         The task with averaged weights, those of the best validation if there was one.
     """
     AcceleratorState._reset_state()  # which else keeps the precision of the first training of a process
-    accelerator = Accelerator(mixed_precision=config.precision, cpu=not torch.cuda.is_available())
+    precision = resolve_precision(config.precision, resolve_device("auto" if torch.cuda.is_available() else "cpu"))
+    accelerator = Accelerator(mixed_precision=precision, cpu=not torch.cuda.is_available())
     optimizer = make_optimizer(
         task,
         config.optimizer,

@@ -16,6 +16,7 @@ from torch import Tensor
 from soli import zoo
 from soli.config import from_dict, load_toml, to_dict
 from soli.data.build import DataSource, open_caches
+from soli.devices import Precision, resolve_precision
 from soli.errors import SoliError
 from soli.losses import Task
 from soli.systems.rqvae.codec import CodecSeparator
@@ -186,7 +187,7 @@ def build_music_task(recipe: MusicRecipe, codec: CodecSeparator, reference: Code
 
 @torch.no_grad()
 def level_nll(
-    network: RQTransformer, songs: Songs, usual: Tensor, *, every: int = 1, precision: str = "no"
+    network: RQTransformer, songs: Songs, usual: Tensor, *, every: int = 1, precision: Precision = "no"
 ) -> LevelNLL:
     """Likelihood of songs under a model, on consecutive crops as long as its memory.
 
@@ -197,7 +198,7 @@ def level_nll(
         songs: of a split.
         usual: how often each code occurs in training, `[S K V]`.
         every: measured on one frame in so many.
-        precision: `bf16` as trained.
+        precision: as trained.
 
     Returns:
         By level.
@@ -213,7 +214,7 @@ def level_nll(
         if not len(frames):
             continue
         order = torch.arange(n_stems, device=device).roll(n_crops)
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+        with torch.autocast(device.type, torch.bfloat16, enabled=resolve_precision(precision, device) == "bf16"):
             nll = network.nll(codes[None].to(device), order[None], frames.to(device))[0]
         sums[0] += nll.sum(dim=-1).cpu()
         sums[1] -= usual.log().gather(-1, codes[..., frames]).sum(dim=-1)

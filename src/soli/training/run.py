@@ -17,6 +17,7 @@ from soli.config import from_dict, load_toml
 from soli.data.build import DataSource, open_caches
 from soli.data.cache import Cache
 from soli.data.mixing import Mixer, MixingConfig, batches
+from soli.devices import Precision, resolve_precision
 from soli.errors import SoliError
 from soli.evaluation.metrics import sdr_global
 from soli.losses import Task
@@ -200,13 +201,13 @@ def build_task(recipe: Recipe) -> Task:
         raise SoliError(f"[task] of this recipe does not fit {task_class.__name__} ({error})") from error
 
 
-def validation(caches: list[Cache], mixed: tuple[str, ...], *, precision: str) -> Callable[[Task], float] | None:
+def validation(caches: list[Cache], mixed: tuple[str, ...], *, precision: Precision) -> Callable[[Task], float] | None:
     """Score on the validation songs of the caches: minus the median SDR over songs, averaged over sources.
 
     Args:
         caches: whose validation split is used whole.
         mixed: the classes that sound in the mixtures.
-        precision: `bf16` validates under autocast, as trained.
+        precision: as trained.
 
     Returns:
         A function from task to score, or None when the caches hold no validation songs.
@@ -224,7 +225,7 @@ def validation(caches: list[Cache], mixed: tuple[str, ...], *, precision: str) -
             silence = torch.zeros_like(next(iter(song.values())))
             stems = torch.stack([song.get(name, silence) for name in mixed]).to(device)
             references = stems[: len(separator.sources)]  # the others are interference
-            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            with torch.autocast(device.type, torch.bfloat16, enabled=resolve_precision(precision, device) == "bf16"):
                 estimates = separator.separate(stems.sum(dim=0), separator.sample_rate).stems
             values.append(sdr_global(references, estimates))
         return -float(torch.stack(values).nanmedian(dim=0).values.nanmean())

@@ -43,7 +43,7 @@ class FlowPriorConfig:
     n_fft: int = 2048
     hop_length: int = 512
     bands: tuple[tuple[int, int], ...] = ((32, 4), (16, 8), (16, 16), (16, 32))
-    n_features: int = 32
+    n_features: int = 24
     depths: tuple[int, ...] = (1, 1, 1)
     dilations: tuple[int, ...] = (1, 2, 4)
     n_mels: int = 128
