@@ -14,18 +14,24 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from clips import RESULTS, find_clips, folder_name, load_clip, machine, run, table, write_results
+from clips import RESULTS, find_clips, folder_name, machine, run, table, write_results
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from soli.audio import resample
+from soli.data.tracks import Track
 from soli.errors import SoliError
 from soli.files import model_name
+from soli.presence import judge
 from soli.systems.flowprior.separator import FlowPrior
 from soli.zoo import load, model_info
 
 PRESENT_DB, ABSENT_DB = -25.0, -50.0
-EVIDENCE = ("probability", "likelihood", "share")
+EVIDENCE = {
+    "probability": 0,
+    "likelihood": 2,
+    "share": 3,
+}  # rows of what `judge` says; deviations rank as likelihoods do
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -36,19 +42,18 @@ def main(arguments: argparse.Namespace) -> None:
     tracks = find_clips(arguments.data, arguments.limit)
     found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {source: [] for source in model.sources}
     for track in tracks:
-        clip = load_clip(track)
-        mixture = resample(clip.mixture.mean(dim=0, keepdim=True), clip.sample_rate, model.sample_rate)
-        evidence = torch.stack(model.presence(mixture.to(arguments.device)))[:, 0].cpu().numpy()  # [3 S W]
-        whole = energies(mixture[0], model)
+        mixture = mono(track.mixture(), track, model)
+        evidence = torch.cat(list(judge(model, [mixture])), dim=-1)[list(EVIDENCE.values())].cpu().numpy()  # [3 S W]
+        whole = energies(mixture, model)
         for index, source in enumerate(model.sources):
-            stem = clip.stems.get(source, torch.zeros_like(clip.mixture)).mean(dim=0, keepdim=True)
-            own = energies(resample(stem, clip.sample_rate, model.sample_rate)[0], model)
-            share = 10 * np.log10((own + 1e-12) / (whole + 1e-9))[: evidence.shape[-1]]
+            stem = track.submix(source) if source in track.labels else np.zeros((1, track.n_samples), np.float32)
+            share = 10 * np.log10((energies(mono(stem, track, model), model) + 1e-12) / (whole + 1e-9))
             sure = (share > PRESENT_DB) | (share < ABSENT_DB)
-            found[source].append((evidence[:, index, sure], share[sure] > PRESENT_DB))
+            judged = evidence[:, index, : len(share)]  # the last window may reach beyond the end
+            found[source].append((judged[:, sure], share[sure] > PRESENT_DB))
         print(track.name, flush=True)
     rows = [row(source, pieces) for source, pieces in found.items()]
-    names = ("instrument", "present", "absent", *EVIDENCE)
+    names = ("instrument", "present", "absent", *EVIDENCE, "interval of the probability's")
     data = {
         "measure": "area under the ROC curve over windows",
         "data": f"{folder_name(arguments.data)}, {len(tracks)} songs",
@@ -58,6 +63,12 @@ def main(arguments: argparse.Namespace) -> None:
     }
     about = f"`{data['model']['name']}` on {data['data']}; area under the ROC curve over windows of 2 s."
     write_results(arguments.output, data, f"# Presence\n\n{about}\n\n{table(names, rows)}")
+
+
+def mono(waveform: np.ndarray, track: Track, model: FlowPrior) -> Tensor:
+    """`[C T]` -> `[T]` at the model's rate."""
+    mixed = torch.from_numpy(waveform).mean(dim=0, keepdim=True)
+    return resample(mixed, track.sample_rate, model.sample_rate)[0]
 
 
 def energies(waveform: Tensor, model: FlowPrior) -> np.ndarray:
@@ -71,9 +82,21 @@ def row(source: str, pieces: list[tuple[np.ndarray, np.ndarray]]) -> tuple[objec
     evidence = np.concatenate([part for part, _ in pieces], axis=-1)
     present = np.concatenate([truth for _, truth in pieces])
     if present.all() or not present.any():
-        return source, int(present.sum()), int((~present).sum()), *[float("nan")] * len(EVIDENCE)
+        return source, int(present.sum()), int((~present).sum()), *[float("nan")] * len(EVIDENCE), "no interval"
     areas = [float(roc_auc_score(present, values)) for values in evidence]
-    return source, int(present.sum()), int((~present).sum()), *areas
+    return source, int(present.sum()), int((~present).sum()), *areas, interval(pieces)
+
+
+def interval(pieces: list[tuple[np.ndarray, np.ndarray]], n_resamples: int = 1000) -> str:
+    """95 % bootstrap interval, over songs, of the area for the probability."""
+    random, areas = np.random.default_rng(0), []
+    for _ in range(n_resamples):
+        drawn = [pieces[index] for index in random.integers(len(pieces), size=len(pieces))]
+        present = np.concatenate([truth for _, truth in drawn])
+        if present.any() and not present.all():
+            areas.append(roc_auc_score(present, np.concatenate([part[0] for part, _ in drawn])))
+    low, high = np.quantile(areas, [0.025, 0.975])
+    return f"{low:.2f} to {high:.2f}"
 
 
 if __name__ == "__main__":

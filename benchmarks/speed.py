@@ -23,6 +23,7 @@ from clips import RESULTS, machine, run, table, write_results
 
 from soli.audio import AudioReader, AudioWriter
 from soli.baselines.by_name import find_baseline, load_baseline
+from soli.evaluation.selection import choose_names
 from soli.files import separate_file
 from soli.separator import Separator
 from soli.zoo import load
@@ -33,7 +34,7 @@ IMPORT = "import time; t = time.perf_counter(); import soli; print(time.perf_cou
 
 def main(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(arguments.threads)
-    jobs = {name.partition(":")[0]: load_any(name) for name in arguments.models}
+    jobs = {label: load_any(name) for label, name in choose_names(arguments.models).items()}
     seconds: dict[str, list[float]] = {name: [] for name in jobs}
     with tempfile.TemporaryDirectory() as folder:
         song = arguments.song or generate(Path(folder) / "song.wav", arguments.seconds)

@@ -93,7 +93,9 @@ def measure_steps(
 
 def forward(task: Task, stems: Tensor, config: FitConfig) -> Tensor:
     """The loss of a batch in the recipe's precision."""
-    with torch.autocast(stems.device.type, torch.bfloat16, enabled=resolve_precision(config.precision, stems.device) == "bf16"):
+    with torch.autocast(
+        stems.device.type, torch.bfloat16, enabled=resolve_precision(config.precision, stems.device) == "bf16"
+    ):
         return torch.stack(list(task(stems).values())).sum()
 
 

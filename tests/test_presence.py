@@ -169,5 +169,9 @@ def test_one_prior_without_an_extractor_has_all_searched(tmp_path: Path) -> None
         assert hybrid.config.engine == "hybrid"
     with pytest.raises(SoliError, match="the prior of 'two' alone gives it the whole mixture"):
         load(tmp_path / "b").separate(torch.randn(1, 8000), 8000)
-    with pytest.raises(SoliError, match="iterations = 2"):
-        load(f"flowprior:{tmp_path / 'a'},{tmp_path / 'b'}")
+    searched = load(f"flowprior:{tmp_path / 'b'},{tmp_path / 'a'}")
+    assert isinstance(searched, FlowPrior)
+    assert searched.config.iterations == 2  # the first one says how to search
+    save(prior("five", kernel_size=5), tmp_path / "e", CARD)
+    with pytest.raises(SoliError, match="the prior of five has kernel_size = 5"):
+        load(f"flowprior:{tmp_path / 'a'},{tmp_path / 'e'}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,14 +106,12 @@ def find_presence(
         raise SoliError(
             f"{asked} has no likelihoods to ask for; allowed: flowprior, flowprior:NAME,... and their folders"
         )
-    found: list[Tensor] = []
     lengths: list[int] = []
     rate, step = separator.sample_rate, separator.window_samples // 2
     with AudioReader(source) as reader:
         meter = Meter(progress, str(source), reader.sample_rate, reader.n_samples)
         meter.advance(0)
-        for piece in _pieces(_mono(reader, rate, meter, lengths), step):
-            found.append(_judge(separator, piece).cpu())
+        found = [judged.cpu() for judged in judge(separator, _mono(reader, rate, meter, lengths))]
     probability, likelihood, deviations, share = torch.cat(found, dim=-1).numpy()
     return Presence(
         source=Path(source),
@@ -128,13 +126,22 @@ def find_presence(
     )
 
 
-def _judge(separator: FlowPrior, piece: Tensor) -> Tensor:
-    """Probability, likelihood, the same in deviations, and share of a piece `[T]`: `[4 S W]`."""
-    found = separator.presence(piece[None].to(separator.bands.filters.device))
-    probability, likelihood, share = (values[0] for values in found)
-    rows = zip(separator.priors, likelihood, share, strict=True)
-    deviations = torch.stack([prior.features(likely, part)[:, 1] for prior, likely, part in rows])
-    return torch.stack((probability, likelihood, deviations, share))
+def judge(separator: FlowPrior, blocks: Iterable[Tensor]) -> Iterator[Tensor]:
+    """Ask priors of a mono waveform of any length, in pieces.
+
+    Args:
+        separator: with calibrated priors.
+        blocks: `[T]` each, one after the other, at the separator's rate.
+
+    Yields:
+        Probability, likelihood, the same in deviations, and share of the energy in dB, `[4 S W]`, of the next windows.
+    """
+    for piece in _pieces(blocks, separator.window_samples // 2):
+        found = separator.presence(piece[None].to(separator.bands.filters.device))
+        probability, likelihood, share = (values[0] for values in found)
+        rows = zip(separator.priors, likelihood, share, strict=True)
+        deviations = torch.stack([prior.features(likely, part)[:, 1] for prior, likely, part in rows])
+        yield torch.stack((probability, likelihood, deviations, share))
 
 
 def _mono(reader: AudioReader, rate: int, meter: Meter, lengths: list[int]) -> Iterator[Tensor]:
@@ -147,7 +154,7 @@ def _mono(reader: AudioReader, rate: int, meter: Meter, lengths: list[int]) -> I
     yield resampler.flush()[0]
 
 
-def _pieces(blocks: Iterator[Tensor], step: int) -> Iterator[Tensor]:
+def _pieces(blocks: Iterable[Tensor], step: int) -> Iterator[Tensor]:
     """Pieces of whole windows `[T]`, each of which begins half a window before the end of the one before it."""
     length = (_WINDOWS + 1) * step
     kept = torch.zeros(0)

@@ -185,6 +185,28 @@ def load(name: str | Path = "default", device: str | torch.device = "cpu") -> Se
     return separator.to(target).eval()
 
 
+def reconfigured(separator: Separator, changes: Mapping[str, Any]) -> Separator:
+    """The same weights under another config: another engine, other settings of a search.
+
+    Args:
+        separator: with a `config`; left as it is.
+        changes: of its config, field name -> value.
+
+    Returns:
+        A new separator in evaluation mode, with copies of the weights.
+
+    Raises:
+        SoliError: for an unknown key, a wrong value, and a change that does not fit the weights.
+    """
+    import torch
+
+    changed = {**to_dict(separator.config), **changes}
+    with torch.random.fork_rng(devices=[]):  # the caller's random numbers are not spent on weights nobody keeps
+        other = type(separator)(from_dict(type(separator).Config, changed))
+    _fill(other, separator.state_dict(), Path(", ".join(f"{key} = {value}" for key, value in changes.items())))
+    return other.to(next(separator.parameters()).device).eval()
+
+
 def save(separator: Separator, folder: str | Path, card: str, *, half: bool = False) -> Path:
     """Write a model as a folder that `load` reads.
 

@@ -174,7 +174,7 @@ def test_a_model_is_cut_into_folders(capsys) -> None:
         (["prior", "train", "empty", "--instrument", "tuba", "--out", "x", "--set", "speed=1"], "unknown key 'speed'"),
         (["prior", "train", "empty", "--instrument", "tuba", "--out", "song.wav"], "song.wav: cannot be written"),
         (["prior", "split", "nowhere", "--out", "x"], "unknown model 'nowhere'"),
-        (["prior", "split", "default", "--out", "x"], "allowed: one of flowprior/modern"),
+        (["prior", "split", "default", "--out", "x"], "allowed: one of flowprior"),
         (["separate", "song.wav", "--model", "flowprior", "--priors", "kazoo"], "unknown prior 'kazoo'"),
         (["separate", "song.wav", "--model", "rqvae", "--priors", "drums"], "--priors with --model rqvae"),
         (["prior", "score", "song.wav", "--priors", "kazoo"], "unknown prior 'kazoo'"),

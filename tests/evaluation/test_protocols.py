@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from soli.errors import SoliError
-from soli.evaluation.protocols import PROTOCOLS, Global, Msdm, Museval, Seed003, find_protocol
+from soli.evaluation.protocols import PROTOCOLS, Global, Msdm, Museval, Seed003, Seed003Submix, find_protocol
 
 CHUNK, WINDOW, HOP, RATE = 262_144, 88_200, 44_100, 22_050
 PUBLISHED, ACTIVE = Msdm.metrics
@@ -175,6 +175,17 @@ def test_pieces_of_seed_003_are_plain_ratios_of_what_16_bits_hold():
         error = true - rounded[..., 1000 * i : 1000 * (i + 1)]
         expected = 10 * np.log10((true**2).sum((1, 2)) / (error**2).sum((1, 2)))
         np.testing.assert_allclose(found["sdr_pieces"][:, i], expected)
+
+
+def test_the_submix_of_seed_003_is_heard_without_what_else_the_track_holds():
+    assert Seed003Submix().mixture_is_sum
+    assert not Seed003().mixture_is_sum
+    facts = Seed003Submix().describe()
+    assert {**facts, "name": "", "about": "", "mixture_is_sum": False} == {
+        **Seed003().describe(),
+        "name": "",
+        "about": "",
+    }
 
 
 def test_quiet_and_silent_pieces_of_seed_003_are_dropped():

@@ -7,6 +7,8 @@ import soundfile
 import torch
 
 from data_trees import parts, with_mixture, write
+from flowprior_models import RATE as GLOW_RATE
+from flowprior_models import small
 from rqvae_models import RATE, modern, paper, song
 from soli import zoo
 from soli.audio import read
@@ -53,16 +55,31 @@ def test_names_are_taken_apart() -> None:
     assert find_wrapped("gibbs-0:a:b") == Wrapped("gibbs", 0, "a:b")
     assert find_wrapped("codec:default") == Wrapped("codec", None, "default")
     assert find_wrapped("codec-4:default") == Wrapped("codec", 4, "default")
-    for name in ("default", "gibbs", "codec-4", "oracle:ratio", "gibbsish:x", "runs/codec"):
+    changes = ("iterations=50", "engine=search")
+    assert find_wrapped("with[iterations=50,engine=search]:a:b") == Wrapped("with", None, "a:b", changes)
+    for name in ("default", "gibbs", "codec-4", "with:x", "oracle:ratio", "gibbsish:x", "runs/codec"):
         assert find_wrapped(name) is None
 
 
-WRONG = ("gibbs:m", "gibbs-:m", "gibbs-x:m", "gibbs--1:m", "gibbs-4:", "codec-0:m", "codec-:m", "codec-two:m", "codec:")
+WRONG = (
+    "with[]:m",
+    "with[a=1]",
+    "with[a=1]:",
+    "gibbs:m",
+    "gibbs-:m",
+    "gibbs-x:m",
+    "gibbs--1:m",
+    "gibbs-4:",
+    "codec-0:m",
+    "codec-:m",
+    "codec-two:m",
+    "codec:",
+)
 
 
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_name_says_what_is_allowed(name: str) -> None:
-    with pytest.raises(SoliError, match=r"allowed: gibbs-N:MODEL, codec\[-K\]:MODEL") as error:
+    with pytest.raises(SoliError, match=r"allowed: .*with\[KEY=VALUE,...\]:MODEL") as error:
         check_estimator(name)
     assert repr(name) in str(error.value)
 
@@ -74,6 +91,20 @@ def test_the_facts_are_those_of_the_model(model: Path) -> None:
         assert check_estimator(f"{use}:{model}") == due
     with pytest.raises(SoliError, match="unknown model 'nope'"):
         check_estimator("gibbs-4:nope")
+
+
+def test_the_same_weights_are_used_under_another_config(tmp_path: Path) -> None:
+    model = zoo.save(small(iterations=2), tmp_path / "glow", CARD)
+    song = Example(track="song", mixture=torch.randn(1, 4000), references={}, sample_rate=GLOW_RATE)
+    due = small(iterations=5).separate(song.mixture, GLOW_RATE)
+    name = f"with[iterations=5]:{model}"
+    found, plain = find_estimator(name)(song), find_estimator(str(model))(song)
+    for source in due:
+        assert torch.equal(found[source], due[source])
+        torch.testing.assert_close(found[source], due[source], atol=1e-5, rtol=0)
+    assert list(choose_names([name, str(model)])) == ["with[iterations=5]:glow", "glow"]
+    with pytest.raises(SoliError, match="unknown key 'iteration'"):
+        find_estimator(f"with[iteration=5]:{model}")
 
 
 def test_gibbs_steps_are_taken(model: Path) -> None:

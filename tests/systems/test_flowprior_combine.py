@@ -9,6 +9,7 @@ from flowprior_models import RATE, small, tones, trained
 from soli.errors import SoliError
 from soli.systems.flowprior.combine import combine
 from soli.systems.flowprior.paper import InstGlow
+from soli.systems.flowprior.split import split
 
 
 class Another(InstGlow):
@@ -75,3 +76,18 @@ def test_what_does_not_fit_is_named() -> None:
     ):
         with pytest.raises(SoliError, match=message):
             combine(separators)
+
+
+def test_priors_that_are_searched_in_other_ways_fit_and_the_first_says_how() -> None:
+    both = combine([small(sources=("low",), iterations=7), small(sources=("high",), objective="map_z", seed=3)])
+    assert (both.config.iterations, both.config.objective, both.config.seed) == (7, "mle", 0)
+
+
+def test_what_was_learned_together_comes_apart_and_together_again() -> None:
+    whole = trained()
+    low, high = split(whole)
+    assert (low.sources, high.sources) == (("low",), ("high",))
+    again = combine([low, high])
+    assert bytes_of(again) == bytes_of(whole)
+    with pytest.raises(SoliError, match="share weights"):
+        split(small(shared=True))

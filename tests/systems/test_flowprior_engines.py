@@ -15,6 +15,7 @@ from soli.systems.flowprior.search import SearchConfig, Step, search
 from soli.systems.flowprior.separator import FlowPrior
 from soli.systems.flowprior.training import FlowPriorTask
 from soli.testing import check_separator
+from soli.zoo import reconfigured
 
 
 def trained() -> FlowPrior:
@@ -44,9 +45,10 @@ def test_flows_that_never_heard_a_mixture_separate_one() -> None:
     as_mixture = (stems.sum(dim=0) - stems).square().sum(dim=(1, 2))
     assert (10 * torch.log10(as_mixture / error)).mean() > 3
     found: list[Step] = []
-    magnitudes = analyse(stems.sum(dim=0), TINY.n_fft, TINY.hop_length).abs()
-    separator.searched(magnitudes, None, found.append)
+    explained = separator.explain(stems.sum(dim=0), found.append)
     assert found[-1].divergence < 0.5 * found[0].divergence
+    torch.testing.assert_close(explained[0], estimates[:, 0])
+    torch.testing.assert_close(separator.heard(found[-1].magnitudes, stems.sum(dim=0)), explained)
 
 
 def test_a_cold_start_is_the_mode_of_every_prior_at_an_equal_level() -> None:
@@ -81,14 +83,23 @@ def test_a_warm_start_is_what_was_found_where_that_is_likely() -> None:
 
 def test_what_nobody_explains_is_nobodys() -> None:
     """Without updates a search explains what it starts with, and claims no more of the mixture than that."""
+    mixture = tones(seed=3).sum(dim=0)
+    quiet = reconfigured(trained(), {"iterations": 0})
+    assert isinstance(quiet, FlowPrior)
+    residual = mixture - quiet.explain(mixture).sum(dim=1)
+    assert 0.01 < residual.square().sum() / mixture.square().sum() < 1
+
+
+def test_another_config_changes_what_is_done_and_no_weight() -> None:
     separator = trained()
-    with torch.no_grad():
-        quiet = tiny(engine="search", iterations=0)
-        quiet.priors = separator.priors
-        shares = quiet.searched(analyse(tones(seed=3).sum(dim=0), TINY.n_fft, TINY.hop_length).abs())
-    assert shares.min() >= 0
-    assert shares.sum(dim=1).max() <= 1 + 1e-5
-    assert shares.sum(dim=1).mean() < 0.9
+    other = reconfigured(separator, {"iterations": 3})
+    assert (separator.config.iterations, other.config.iterations) == (40, 3)  # type: ignore[attr-defined]
+    for name, value in separator.state_dict().items():
+        assert torch.equal(value, other.state_dict()[name])
+    with pytest.raises(SoliError, match="unknown key 'iteration'"):
+        reconfigured(separator, {"iteration": 3})
+    with pytest.raises(SoliError, match=r"n_mels = 64.*shape"):
+        reconfigured(separator, {"n_mels": 64})
 
 
 def test_one_prior_alone_is_not_searched() -> None:

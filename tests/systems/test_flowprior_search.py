@@ -137,6 +137,29 @@ def test_each_step_is_told() -> None:
     assert torch.equal(steps[-1].magnitudes, found)
 
 
+def test_an_item_that_has_stopped_stands_still_and_is_said_to() -> None:
+    mixture, steps = positive(2, 4, 6), list[Step]()
+    mixture[0] = 2.0  # explained from the start: nothing can be gained
+    config = SearchConfig(iterations=60, learning_rate=0.02, tolerance=0.001)
+    found = search(exponential, mixture, torch.zeros(2, 2, 4, 6), config, steps.append)
+    at_ten = steps[10]
+    assert torch.equal(found[0], at_ten.magnitudes[0])
+    assert steps[-1].divergence[0] == at_ten.divergence[0]
+    assert torch.equal(steps[-1].energy[0], at_ten.energy[0])
+    assert steps[-1].divergence[1] < at_ten.divergence[1]
+
+
+def test_an_item_that_explodes_ends_no_search_and_keeps_none_going() -> None:
+    def exploding(latents: Tensor) -> tuple[Tensor, Tensor]:
+        magnitudes, log_det = exponential(latents)
+        return magnitudes * torch.tensor([math.inf, 1.0]).view(2, 1, 1, 1), log_det
+
+    steps = list[Step]()
+    config = SearchConfig(objective="map_z", prior_weight=0.1, iterations=1000, learning_rate=0.02, tolerance=0.01)
+    search(exploding, positive(2, 4, 6), torch.zeros(2, 2, 4, 6), config, steps.append)
+    assert 10 < len(steps) < 1000
+
+
 def test_the_mask_comes_after_some_iterations() -> None:
     mixture, steps = positive(1, 4, 6), list[Step]()
     config = SearchConfig(iterations=6, learning_rate=1e-6, mask=True)

@@ -197,6 +197,6 @@ def test_a_recipe_of_several_is_calibrated_and_cut_into_folders() -> None:
 def test_only_priors_can_be_cut_apart() -> None:
     with pytest.raises(SoliError, match="nowhere"):
         split_prior("nowhere", Path("priors"))
-    with pytest.raises(SoliError, match=r"default is a model of .*; allowed: one of flowprior/modern"):
+    with pytest.raises(SoliError, match=r"default is a model of .*; allowed: one of flowprior"):
         split_prior("default", Path("priors"))
     assert not Path("priors").exists()

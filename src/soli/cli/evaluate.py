@@ -28,12 +28,15 @@ def evaluate(
             metavar="MODEL... DATASET",
             help="Names or folders of models, mixture, oracle:KIND (binary, ratio, phase_sensitive, complex, wiener), "
             "hpss, repet, nmf, open-unmix:FOLDER, htdemucs-onnx:FILE, demucs[:MODEL], spleeter:PYTHON, folder:PATH, "
-            "gibbs-N:MODEL (corrected in N steps) or codec[-K]:MODEL (decoded from its first K levels of codes); "
+            "gibbs-N:MODEL (corrected in N steps), codec[-K]:MODEL (decoded from its first K levels of codes) or "
+            "with[KEY=VALUE,...]:MODEL (another config for the same weights); "
             "then the folder of a dataset.",
             show_default=False,
         ),
     ],
-    protocol: Annotated[str, typer.Option("--protocol", "-p", help="museval, global, msdm or seed003.")],
+    protocol: Annotated[
+        str, typer.Option("--protocol", "-p", help="museval, global, msdm, seed003 or seed003-submix.")
+    ],
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="FILE.json", help="Written with a .md and a .tex beside it.")
     ],

@@ -247,6 +247,15 @@ class Seed003(Protocol):
         return ratio.where(loud, NAN) if sounding else torch.full_like(ratio, NAN)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Seed003Submix(Seed003):
+    """The same on Slakh2100, where the mixture is the sum of the evaluated instruments and nothing else sounds."""
+
+    name = "seed003-submix"
+    about = "SDR of pieces of 60 s of the evaluated instruments' sum, mono at 22.05 kHz; median over all pieces"
+    mixture_is_sum: bool = True
+
+
 def to_16_bits(signals: Tensor) -> Tensor:
     """What a file of 16 bits would hold.
 
@@ -259,7 +268,8 @@ def to_16_bits(signals: Tensor) -> Tensor:
     return (signals.double() * 32768).round().clamp(-32768, 32767) / 32768
 
 
-PROTOCOLS: Mapping[str, Protocol] = {protocol.name: protocol for protocol in (Museval(), Global(), Msdm(), Seed003())}
+_ALL = (Museval(), Global(), Msdm(), Seed003(), Seed003Submix())
+PROTOCOLS: Mapping[str, Protocol] = {protocol.name: protocol for protocol in _ALL}
 """Every protocol by name."""
 
 

@@ -106,7 +106,7 @@ def choose_names(models: Sequence[str]) -> dict[str, str]:
 def _short(name: str) -> str:
     head = name.partition(":")[0]
     if wrapped := find_wrapped(name):
-        return f"{head}:{Path(wrapped.model).name}"
+        return f"{name.removesuffix(wrapped.model)}{_short(wrapped.model)}"
     if head == PRIORS:
         return priors_label(name)
     return head if head in BASELINES else Path(name).name

@@ -1,4 +1,7 @@
-"""Models that are used in another way than by themselves: corrected by Gibbs steps, or heard through their codes."""
+"""Models that are used in another way than by themselves.
+
+Corrected by Gibbs steps, heard through their codes, or with another config: `with[engine=search]:flowprior`.
+"""
 
 from __future__ import annotations
 
@@ -8,28 +11,31 @@ import torch
 from torch import Tensor
 
 from soli.baselines.gibbs import Gibbs
+from soli.config import overridden
 from soli.errors import SoliError
 from soli.separator import Separator
 from soli.systems.rqvae.codec import CodecSeparator
 from soli.systems.rqvae.streaming import decode_stream, encode_stream
-from soli.zoo import load
+from soli.zoo import load, reconfigured
 
-GIBBS, CODEC = "gibbs", "codec"
-USAGES = ("gibbs-N:MODEL", "codec[-K]:MODEL")
+GIBBS, CODEC, WITH = "gibbs", "codec", "with"
+USAGES = ("gibbs-N:MODEL", "codec[-K]:MODEL", "with[KEY=VALUE,...]:MODEL")
 
 
 class Wrapped(NamedTuple):
     """A name, taken apart.
 
     Attributes:
-        kind: `gibbs` or `codec`.
+        kind: `gibbs`, `codec` or `with`.
         number: of steps, or of levels; None for all levels.
         model: what `soli.load` takes.
+        changes: of the model's config, `key=value`.
     """
 
     kind: str
     number: int | None
     model: str
+    changes: tuple[str, ...] = ()
 
 
 class Decoded(Separator):
@@ -71,7 +77,7 @@ def find_wrapped(name: str) -> Wrapped | None:
     """Take a name apart.
 
     Args:
-        name: such as `gibbs-16:runs/x/model`, `codec:default` or `codec-4:default`.
+        name: such as `gibbs-16:runs/x/model`, `codec:default`, `codec-4:default` or `with[iterations=50]:runs/x/model`.
 
     Returns:
         Its parts, or None for a name of another kind.
@@ -79,6 +85,8 @@ def find_wrapped(name: str) -> Wrapped | None:
     Raises:
         SoliError: for a number that is missing or not allowed, or no model.
     """
+    if name.startswith(f"{WITH}["):
+        return _with_changes(name)
     head, colon, model = name.partition(":")
     kind, dash, number = head.partition("-")
     if kind not in (GIBBS, CODEC) or not colon:
@@ -104,8 +112,17 @@ def load_wrapped(wrapped: Wrapped, device: str = "cpu") -> Separator:
         SoliError: for a model that cannot be loaded, or cannot be used so.
     """
     separator = load(wrapped.model, device)
+    if wrapped.kind == WITH:
+        return reconfigured(separator, overridden({}, wrapped.changes))
     try:
         use = Gibbs(separator, wrapped.number or 0) if wrapped.kind == GIBBS else Decoded(separator, wrapped.number)
     except SoliError as error:
         raise SoliError(f"{wrapped.model}: {error}") from error
     return use.eval()
+
+
+def _with_changes(name: str) -> Wrapped:
+    inside, bracket, model = name.removeprefix(f"{WITH}[").partition("]:")
+    if not inside or not bracket or not model:
+        raise SoliError(f"{name!r}; allowed: {USAGES[-1]}")
+    return Wrapped(WITH, None, model, tuple(inside.split(",")))

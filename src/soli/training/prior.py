@@ -12,6 +12,7 @@ from typing import Any
 from soli import zoo
 from soli.config import from_dict, overridden
 from soli.errors import SoliError
+from soli.systems.flowprior.paper import InstGlow
 from soli.systems.flowprior.separator import FlowPrior
 from soli.systems.flowprior.split import check_instrument, split
 from soli.training.run import Recipe, train_recipe
@@ -96,7 +97,7 @@ def split_prior(model: str | Path, out: Path) -> list[Path]:
     """Cut a model of several instruments into one folder for each.
 
     Args:
-        model: as for `soli.load`; of the modern preset of `flowprior`.
+        model: as for `soli.load`; of either preset of `flowprior`, but not one flow shared by all instruments.
         out: receives a folder named after each instrument.
 
     Returns:
@@ -106,8 +107,8 @@ def split_prior(model: str | Path, out: Path) -> list[Path]:
         SoliError: for a model of another kind, and a folder that cannot be written.
     """
     separator, folder = zoo.load(model), Path(model)
-    if not isinstance(separator, FlowPrior):
-        raise SoliError(f"{model} is a model of {type(separator).__name__}; allowed: one of flowprior/modern")
+    if not isinstance(separator, FlowPrior | InstGlow):
+        raise SoliError(f"{model} is a model of {type(separator).__name__}; allowed: one of flowprior")
     info = zoo.model_info(model)
     card = (folder / zoo.CARD_FILE).read_text(encoding="utf-8") if folder.is_dir() else ""
     for name in separator.sources:

@@ -20,12 +20,12 @@ def combine(separators: Sequence[S]) -> S:
     """One separator that holds the very priors of several, in the order given.
 
     Args:
-        separators: of one class and one config but for its `sources`, no two of which share an instrument, and its
-            `engine`; each keeps all it has learned in `priors`, one for each of its sources.
+        separators: of one class and one config but for its `sources`, no two of which share an instrument, and what
+            `config.SEARCH` names; each keeps all it has learned in `priors`, one for each of its sources.
 
     Returns:
-        A separator of all their sources. Its priors are theirs, not copies. One prior that can only be searched has
-        all of them searched.
+        A separator of all their sources, which searches as the first one does. Its priors are theirs, not copies. One
+        prior that can only be searched has all of them searched.
 
     Raises:
         SoliError: for no separator, an instrument that comes twice, another class or config, and a separator whose
@@ -36,7 +36,7 @@ def combine(separators: Sequence[S]) -> S:
     first: Any = separators[0]
     for separator in separators:
         _check_kind(first, separator)
-        _check_apart(separator)
+        check_apart(separator)
     sources = tuple(name for separator in separators for name in separator.sources)
     for name in sources:
         if sources.count(name) > 1:
@@ -61,14 +61,21 @@ def _check_kind(first: Any, other: Any) -> None:
         raise SoliError(f"{_named(other)} is of {kinds[0]}, {_named(first)} of {kinds[1]}; allowed: one class")
     due = to_dict(first.config)
     for key, value in to_dict(other.config).items():
-        if key not in ("sources", "engine") and value != due[key]:
+        if key not in ("sources", *first.config.SEARCH) and value != due[key]:
             raise SoliError(
                 f"the prior of {_named(other)} has {key} = {value}; allowed beside that of {_named(first)}: {due[key]}"
             )
 
 
-def _check_apart(separator: Any) -> None:
-    """Refuse weights that belong to no single instrument."""
+def check_apart(separator: Any) -> None:
+    """Refuse weights that belong to no single instrument.
+
+    Args:
+        separator: of either preset.
+
+    Raises:
+        SoliError: for a separator whose instruments share weights.
+    """
     shared = [name for name in separator.state_dict() if not name.startswith("priors.")]
     if shared or len(_priors(separator)) != len(separator.sources):
         what = shared[0] if shared else "priors"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from soli.errors import SoliError
 
@@ -37,6 +37,9 @@ class FlowPriorConfig:
         prior_weight: of how likely the latents are, beside how well they explain the mixture.
         tolerance: the search of a segment ends when ten updates gain less than this part of the loss.
     """
+
+    SEARCH: ClassVar = ("engine", "noise", "iterations", "learning_rate", "prior_weight", "tolerance")
+    """What says nothing of what a prior is, so that priors which differ in it fit together."""
 
     sources: tuple[str, ...] = ("vocals", "drums", "bass", "other")
     sample_rate: int = 22050

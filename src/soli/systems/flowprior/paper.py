@@ -49,6 +49,18 @@ class InstGlowConfig:
         seed: of the start.
     """
 
+    SEARCH: ClassVar = (
+        "objective",
+        "prior_weight",
+        "start_sigma",
+        "iterations",
+        "learning_rate",
+        "mask",
+        "wiener",
+        "seed",
+    )
+    """What says nothing of what a prior is, so that priors which differ in it fit together."""
+
     sources: tuple[str, ...] = ("vocals", "drums", "bass", "other")
     sample_rate: int = 22050
     n_fft: int = 1024

@@ -38,7 +38,7 @@ class SearchConfig:
         iterations: updates of the latents.
         learning_rate: of Adam.
         mask: whether frames in which a source is weaker than the mixture are weakened further.
-        tolerance: an item stops when ten updates have made its loss better by less than this part of it; 0 for never.
+        tolerance: an item stops when ten updates have made its loss better by no more than this part; 0 for never.
     """
 
     objective: Objective = "mle"
@@ -99,6 +99,7 @@ def search(
         mixture, latents = mixture.detach().clone(), start.detach().clone().requires_grad_()
         optimizer = torch.optim.Adam([latents], lr=config.learning_rate)
         kept = mixture.new_zeros(len(mixture), start.shape[1], *mixture.shape[1:])
+        reached = mixture.new_full((1 + start.shape[1], len(mixture)), torch.nan)
         stopped, before = (
             torch.zeros(len(mixture), dtype=torch.bool, device=mixture.device),
             mixture.new_tensor(torch.inf),
@@ -109,14 +110,15 @@ def search(
                 magnitudes = masked(magnitudes, mixture)
             divergence = generalised_kl(mixture, magnitudes.sum(dim=1))
             loss = divergence + prior_loss(latents, log_det, config)
-            moved = torch.isfinite(loss) & ~stopped
-            kept = torch.where(moved[:, None, None, None], magnitudes.detach(), kept)
+            stopped = stopped | ~torch.isfinite(loss)
+            kept = torch.where(stopped[:, None, None, None], kept, magnitudes.detach())
+            reached = torch.where(stopped, reached, torch.stack((divergence, *energy(latents).unbind(1))).detach())
             if on_step is not None:
-                on_step(Step(iteration, divergence.detach(), energy(latents).detach(), kept))
+                on_step(Step(iteration, reached[0], reached[1:].T, kept))
             if config.tolerance and iteration % _PATIENCE == 0:
-                stopped, before = stopped | (before - loss < config.tolerance * loss.abs()), loss.detach()
-                if stopped.all():
-                    break
+                stopped, before = stopped | (before - loss <= config.tolerance * loss.abs()), loss.detach()
+            if stopped.all():
+                break
             if iteration < config.iterations:
                 (latents.grad,) = torch.autograd.grad(loss.sum(), latents)
                 optimizer.step()

@@ -90,46 +90,38 @@ class FlowPrior(MonoSeparator):
         )
 
     def _separate_mono(self, mixture: Tensor) -> Tensor:
-        config, n_samples = self.config, mixture.shape[-1]
-        levelled = nn.functional.pad(_levelled(mixture), (0, -n_samples % config.hop_length))
-        spectrogram = analyse(levelled, config.n_fft, config.hop_length)
-        if config.engine == "extract":
-            shares = power_shares(self.masks(levelled, spectrogram))
-        else:
-            masks = self.masks(levelled, spectrogram) if config.engine == "hybrid" else None
-            shares = self.searched(spectrogram.abs(), masks)
-        spectrogram = analyse(mixture, config.n_fft, config.hop_length)
-        return synthesise(shares * spectrogram[:, None], config.n_fft, config.hop_length, n_samples)
+        if self.config.engine != "extract":
+            return self.explain(mixture)
+        levelled, spectrogram = self._spectra(mixture)
+        return self._shared_out(mixture, power_shares(self.masks(levelled, spectrogram)))
 
-    def searched(
-        self, magnitudes: Tensor, masks: Tensor | None = None, on_step: Callable[[Step], None] | None = None
-    ) -> Tensor:
-        """How the sources that a search finds share every bin.
+    @torch.inference_mode()
+    def explain(self, mixture: Tensor, on_step: Callable[[Step], None] | None = None) -> Tensor:
+        """Search the sources of mono mixtures, all of them at once: from the extractors, or from the priors' modes.
 
         Args:
-            magnitudes: of the mixture, `[B N F]`.
-            masks: what the extractors claim, `[B S N F]`, to start from; None starts from the mode of every prior.
-            on_step: as for `soli.systems.flowprior.search.search`.
+            mixture: `[B T]`.
+            on_step: as for `soli.systems.flowprior.search.search`; `heard` makes waveforms of `Step.magnitudes`.
 
         Returns:
-            `[B S N F]`, with a sum over S of at most one: what no source explains is nobody's.
+            `[B S T]`.
 
         Raises:
             SoliError: for a single prior.
         """
-        config, n_frames = self.config, magnitudes.shape[1]
+        config = self.config
         if len(self.priors) == 1:
             raise SoliError(
                 f"a search with the prior of {self.sources[0]!r} alone gives it the whole mixture;"
                 " allowed: two priors or more, or one learned with a bank"
             )
-        mixture = nn.functional.pad(self.bands(magnitudes), (0, n_frames % 2))
-        flows = [prior.flow for prior in self.priors]
-        if masks is None:
-            start = cold_start(mixture, len(flows))
+        levelled, spectrogram = self._spectra(mixture)
+        bands, flows = self._even_bands(spectrogram.abs()), [prior.flow for prior in self.priors]
+        if config.engine == "hybrid":
+            claimed = power_shares(self.masks(levelled, spectrogram)) * spectrogram.abs()[:, None]
+            start = warm_start(self._even_bands(claimed), flows)
         else:
-            claimed = power_shares(masks) * magnitudes[:, None]
-            start = warm_start(nn.functional.pad(self.bands(claimed), (0, n_frames % 2)), flows)
+            start = cold_start(bands, len(flows))
         settings = SearchConfig(
             objective="map_z",
             prior_weight=config.prior_weight,
@@ -137,9 +129,38 @@ class FlowPrior(MonoSeparator):
             learning_rate=config.learning_rate,
             tolerance=config.tolerance,
         )
-        found = search_bands(flows, mixture, start, settings, on_step)
-        explained = torch.maximum(found.sum(dim=1), mixture).clamp(min=1e-9)
-        return self.bands.mask((found / explained[:, None])[..., :n_frames])
+        return self.heard(search_bands(flows, bands, start, settings, on_step), mixture)
+
+    @torch.inference_mode()
+    def heard(self, found: Tensor, mixture: Tensor) -> Tensor:
+        """What sources with these bands take of a mixture; what none of them explains is nobody's.
+
+        Args:
+            found: bands of sources, `[B S K N]`, as in `Step.magnitudes`.
+            mixture: `[B T]`.
+
+        Returns:
+            `[B S T]`.
+        """
+        magnitudes = self._spectra(mixture)[1].abs()
+        explained = torch.maximum(found.sum(dim=1), self._even_bands(magnitudes)).clamp(min=1e-9)
+        shares = self.bands.mask((found / explained[:, None])[..., : magnitudes.shape[1]])
+        return self._shared_out(mixture, shares)
+
+    def _spectra(self, mixture: Tensor) -> tuple[Tensor, Tensor]:
+        """`[B T]` at the usual level and padded to whole hops, and its spectrogram `[B N F]`."""
+        levelled = nn.functional.pad(_levelled(mixture), (0, -mixture.shape[-1] % self.config.hop_length))
+        return levelled, analyse(levelled, self.config.n_fft, self.config.hop_length)
+
+    def _even_bands(self, magnitudes: Tensor) -> Tensor:
+        """`[... N F]` -> `[... K N']`, N' even."""
+        return nn.functional.pad(self.bands(magnitudes), (0, magnitudes.shape[-2] % 2))
+
+    def _shared_out(self, mixture: Tensor, shares: Tensor) -> Tensor:
+        """`[B T]` and `[B S N F]` -> `[B S T]`."""
+        config = self.config
+        spectrogram = analyse(mixture, config.n_fft, config.hop_length)
+        return synthesise(shares * spectrogram[:, None], config.n_fft, config.hop_length, mixture.shape[-1])
 
 
 def _levelled(mixture: Tensor) -> Tensor:

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
 from soli.errors import SoliError
-from soli.systems.flowprior.separator import FlowPrior
+from soli.separator import Separator
+from soli.systems.flowprior.combine import check_apart
+
+S = TypeVar("S", bound=Separator)
 
 
-def split(separator: FlowPrior) -> list[FlowPrior]:
+def split(separator: S) -> list[S]:
     """One separator for each instrument, which can be combined again in any other way.
 
     Args:
-        separator: of any number of instruments.
+        separator: of any number of instruments, of either preset.
 
     Returns:
         In the order of its sources. Their priors are its own, not copies.
+
+    Raises:
+        SoliError: for a separator whose instruments share weights.
     """
+    check_apart(separator)
     return [_alone(separator, index) for index in range(len(separator.sources))]
 
 
@@ -39,9 +47,9 @@ def check_instrument(name: str, taken: tuple[str, ...] = ()) -> None:
         raise SoliError(f"instrument {name!r}; allowed: a word of letters, digits and _{but}")
 
 
-def _alone(separator: FlowPrior, index: int) -> FlowPrior:
+def _alone(separator: Any, index: int) -> Any:
     with torch.random.fork_rng(devices=[]):  # the caller's random numbers are not spent on weights nobody keeps
-        alone = FlowPrior(replace(separator.config, sources=(separator.sources[index],)))
-    alone.to(separator.priors[index].usual.device)
-    alone.priors = nn.ModuleList([separator.priors[index]])  # pyright: ignore[reportAttributeAccessIssue]
+        alone = type(separator)(replace(separator.config, sources=(separator.sources[index],)))
+    alone.to(next(separator.parameters()).device)
+    alone.priors = nn.ModuleList([separator.priors[index]])
     return alone.train(separator.training)
