@@ -200,9 +200,10 @@ def reconfigured(separator: Separator, changes: Mapping[str, Any]) -> Separator:
     """
     import torch
 
+    kind: Any = type(separator)
     changed = {**to_dict(separator.config), **changes}
     with torch.random.fork_rng(devices=[]):  # the caller's random numbers are not spent on weights nobody keeps
-        other = type(separator)(from_dict(type(separator).Config, changed))
+        other = kind(from_dict(kind.Config, changed))
     _fill(other, separator.state_dict(), Path(", ".join(f"{key} = {value}" for key, value in changes.items())))
     return other.to(next(separator.parameters()).device).eval()
 
