@@ -116,7 +116,9 @@ def available() -> dict[str, ModelInfo]:
 def available_names() -> list[str]:
     """The names that `load` takes without a folder."""
     names = [name for name, folder in BUNDLED.items() if (WEIGHTS / folder).is_dir()]
-    return names + ([PRIORS] if set(DEFAULT_PRIORS) <= {*bundled_priors()} else [])
+    priors = bundled_priors()
+    more = [f"{PRIORS}:{name}" for name in priors if name not in DEFAULT_PRIORS]
+    return names + ([PRIORS] if set(DEFAULT_PRIORS) <= {*priors} else []) + more
 
 
 def bundled_priors() -> tuple[str, ...]:

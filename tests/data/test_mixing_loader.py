@@ -76,3 +76,10 @@ def test_the_state_of_torchs_generator_is_left_alone(mixer: Mixer) -> None:
     before = torch.get_rng_state()
     collect(mixer, 1, n_workers=1)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("n_workers", [0, 2])
+def test_processes_have_every_mixture_once_between_them(mixer: Mixer, due: Tensor, n_workers: int) -> None:
+    shares = [batches(mixer, batch_size=SIZE, n_workers=n_workers, share=(rank, 2)) for rank in range(2)]
+    found = torch.cat([next(stream) for _ in range(2) for stream in shares])
+    assert torch.equal(found, due[: 4 * SIZE])

@@ -19,7 +19,7 @@ def train(
         typer.Option("--set", metavar="KEY=VALUE", help="Replace one value of the recipe; may be repeated."),
     ] = None,
 ) -> None:
-    """Train a model from a recipe."""
+    """Train a model from a recipe; on several GPUs: torchrun --nproc-per-node N -m soli.cli.main train RECIPE."""
     try:
         from soli.training.run import run_recipe
     except ModuleNotFoundError as error:

@@ -93,7 +93,9 @@ def frequencies(songs: Songs, codebook_size: int) -> Tensor:
     return counts / counts.sum(dim=-1, keepdim=True)
 
 
-def batches(songs: Songs, n_frames: int, *, batch_size: int, seed: int, first: int) -> Iterator[Tensor]:
+def batches(
+    songs: Songs, n_frames: int, *, batch_size: int, seed: int, first: int, share: tuple[int, int] = (0, 1)
+) -> Iterator[Tensor]:
     """Random crops without end; a crop depends on the seed and its index alone.
 
     Args:
@@ -102,6 +104,7 @@ def batches(songs: Songs, n_frames: int, *, batch_size: int, seed: int, first: i
         batch_size: crops in a batch.
         seed: of the draws.
         first: index of the first crop.
+        share: which process of how many this is; together they have every crop once.
 
     Yields:
         `[B S K N]`, int64.
@@ -113,9 +116,11 @@ def batches(songs: Songs, n_frames: int, *, batch_size: int, seed: int, first: i
     if not long:
         raise SoliError(f"no song of {n_frames} frames or more; allowed for model.n_frames: fewer")
     lengths = [codes.shape[-1] for codes in long]
+    rank, n_processes = share
+    first += rank * batch_size
     while True:
         yield torch.stack([_crop(long, lengths, n_frames, f"{seed}/{first + i}") for i in range(batch_size)]).long()
-        first += batch_size
+        first += n_processes * batch_size
 
 
 def _crop(songs: list[Tensor], lengths: list[int], n_frames: int, seed: str) -> Tensor:

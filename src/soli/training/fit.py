@@ -1,4 +1,4 @@
-"""The one training loop, read from top to bottom."""
+"""The one training loop, read from top to bottom; of several processes, all run it and the first writes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from typing import Literal
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.utils import DistributedDataParallelKwargs
 from torch import Tensor, nn
 
 from soli.devices import Precision, resolve_device, resolve_precision
 from soli.losses import Task
 from soli.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from soli.training.optimizer import make_optimizer
+from soli.training.processes import agree
 
 CHECKPOINT, BEST, LOG = "checkpoint.safetensors", "best.safetensors", "log.jsonl"
 
@@ -30,7 +32,7 @@ class FitConfig:
 
     Attributes:
         steps: optimiser steps in all.
-        batch_size: mixtures in a step.
+        batch_size: mixtures in a step, of each process.
         learning_rate: at its peak.
         warmup: steps of linear rise.
         cooldown: the last fraction of the steps, over which a half cosine takes the rate to zero;
@@ -82,7 +84,7 @@ def fit(
 
     Args:
         task: the losses, and the separator they train.
-        batches: given the index of the first mixture, an endless iterator of `[B S C T]`.
+        batches: given the index of the first mixture of all processes, an endless iterator of `[B S C T]`.
         config: how to optimise.
         folder: receives `checkpoint.safetensors`, `best.safetensors` and `log.jsonl`.
         validate: averaged task -> score, lower is better; decides what `best` is.
@@ -94,7 +96,11 @@ def fit(
     """
     AcceleratorState._reset_state()  # which else keeps the precision of the first training of a process
     precision = resolve_precision(config.precision, resolve_device("auto" if torch.cuda.is_available() else "cpu"))
-    accelerator = Accelerator(mixed_precision=precision, cpu=not torch.cuda.is_available())
+    accelerator = Accelerator(
+        mixed_precision=precision,
+        cpu=not torch.cuda.is_available(),
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],  # silent stems teach no prior
+    )
     optimizer = make_optimizer(
         task,
         config.optimizer,
@@ -110,8 +116,9 @@ def fit(
         progress = load_checkpoint(folder / CHECKPOINT, **state)
     average.to(accelerator.device)
     module, prepared = accelerator.prepare(task, optimizer)
-    stream = batches(progress.step * config.batch_size)
-    log = Log(folder, tensorboard=config.tensorboard, from_step=progress.step)
+    stream = batches(progress.step * config.batch_size * accelerator.num_processes)
+    first = accelerator.is_main_process
+    log = Log(folder, tensorboard=config.tensorboard, from_step=progress.step) if first else None
     previous, started = progress.seconds, time.monotonic()
 
     while progress.step < config.steps:
@@ -133,6 +140,11 @@ def fit(
         update_average(average, task, min(config.ema, (1 + progress.step) / (10 + progress.step)))
 
         progress.step += 1
+        if progress.step == 1:
+            agree(task)
+            agree(average)
+        if log is None:
+            continue
         progress.seconds = previous + time.monotonic() - started
         values = {name: value.item() for name, value in losses.items()} | {"norm": float(norms.max()), "rate": rate}
         log.write(progress.step, progress.seconds, values)
@@ -147,7 +159,9 @@ def fit(
                 save_checkpoint(folder / BEST, **state, progress=progress)
         if progress.step % config.checkpoint_every == 0 or progress.step == config.steps:
             save_checkpoint(folder / CHECKPOINT, **state, progress=progress)
-    log.close()
+    if log is not None:
+        log.close()
+    accelerator.wait_for_everyone()
     if config.validate_every and math.isfinite(progress.best):  # of this training, not an earlier run's
         load_checkpoint(folder / BEST, **state)
     return average

@@ -27,6 +27,7 @@ from soli.systems.rqvae.music.separator import RQVAEMusic
 from soli.systems.rqvae.music.training import MusicTask
 from soli.training.code_sets import Songs, batches, frequencies, open_codes
 from soli.training.fit import FitConfig, fit
+from soli.training.processes import first_alone, own_share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,11 +133,13 @@ def run_music(
     name = recipe.codec if recipe.codec in zoo.BUNDLED else os.path.relpath(recipe.codec, folder)
     torch.manual_seed(config.seed)
     task = build_music_task(recipe, codec, refer(codec, name, sha256))
-    train = _songs(recipe, codec, sha256, "train", recipe.n_songs, report)
+    with first_alone():
+        train = _songs(recipe, codec, sha256, "train", recipe.n_songs, report)
     if not train:
         names = ", ".join(source.collection for source in recipe.data) or "none"
         raise SoliError(f"no song to train on; collections in this recipe: {names}")
-    heard = _songs(recipe, codec, sha256, "validation", recipe.validation_songs, report)
+    with first_alone():
+        heard = _songs(recipe, codec, sha256, "validation", recipe.validation_songs, report)
     usual = frequencies(train, task.separator.config.codec.codebook_size)
     task.separator.transformer.expect(usual)
     crop = task.separator.config.n_frames
@@ -148,7 +151,9 @@ def run_music(
 
     trained = fit(
         task,
-        lambda first: batches(train, crop, batch_size=config.batch_size, seed=config.seed, first=first),
+        lambda first: batches(
+            train, crop, batch_size=config.batch_size, seed=config.seed, first=first, share=own_share()
+        ),
         config,
         Path(recipe.output),
         validate=validate if heard else None,
@@ -156,7 +161,8 @@ def run_music(
         on_step=on_step and (lambda step, values: on_step(step, config.steps, values)),
     )
     model = trained.separator
-    zoo.save(model, folder, _card(recipe, path, model, train))
+    if own_share().is_first:
+        zoo.save(model, folder, _card(recipe, path, model, train))
     return folder
 
 

@@ -23,6 +23,7 @@ from soli.evaluation.metrics import sdr_global
 from soli.losses import Task
 from soli.training.fit import FitConfig, fit
 from soli.training.held_out import held_out
+from soli.training.processes import first_alone, own_share
 
 TASKS = {
     ("classcond", "modern"): "soli.systems.classcond.training:ClassCondTask",
@@ -131,7 +132,8 @@ def run_recipe(
     recipe = load_recipe(path, overrides)
     trained = train_recipe(recipe, resume, report=report, on_step=on_step)
     folder = Path(recipe.output) / "model"
-    zoo.save(trained.separator, folder, card(recipe, path, trained))
+    if own_share().is_first:
+        zoo.save(trained.separator, folder, card(recipe, path, trained))
     return folder
 
 
@@ -162,7 +164,8 @@ def train_recipe(
         calibration.check_length(task.separator.config, recipe.mixing.segment_seconds)
     n_channels = 1 if recipe.mixing.mono else 2
     sample_rate = task.separator.sample_rate
-    caches = open_caches(Path(recipe.cache), recipe.data, report, sample_rate=sample_rate, n_channels=n_channels)
+    with first_alone():
+        caches = open_caches(Path(recipe.cache), recipe.data, report, sample_rate=sample_rate, n_channels=n_channels)
     mixer = Mixer(caches, recipe.mixing, seed=recipe.training.seed)
     trained = fit(
         task,
@@ -173,7 +176,7 @@ def train_recipe(
         resume=resume,
         on_step=on_step and (lambda step, values: on_step(step, recipe.training.steps, values)),
     )
-    if calibration:
+    if calibration and own_share().is_first:
         calibration.calibrate(trained.separator, held_out(caches, recipe.mixing, recipe.training.seed, report))
     return trained
 
@@ -270,7 +273,7 @@ def _check_sources(own: tuple[str, ...], mixed: tuple[str, ...], *, takes_bank: 
 
 def _stream(mixer: Mixer, config: FitConfig) -> Callable[[int], Iterator[Tensor]]:
     def start(first: int) -> Iterator[Tensor]:
-        return batches(mixer, batch_size=config.batch_size, first=first, n_workers=config.n_workers)
+        return batches(mixer, batch_size=config.batch_size, first=first, n_workers=config.n_workers, share=own_share())
 
     return start
 

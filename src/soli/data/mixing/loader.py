@@ -22,22 +22,30 @@ class MixtureStream(IterableDataset[Tensor]):
         mixer: draws the mixtures.
         first: index of the first one: a resumed training goes on where it stopped.
         batch_size: mixtures in a turn.
+        share: which of how many processes takes them: process r of w has the batches r, r + w, …
     """
 
-    def __init__(self, mixer: Mixer, first: int = 0, batch_size: int = 1) -> None:
-        self.mixer, self.first, self.batch_size = mixer, first, batch_size
+    def __init__(self, mixer: Mixer, first: int = 0, batch_size: int = 1, share: tuple[int, int] = (0, 1)) -> None:
+        self.mixer, self.first, self.batch_size, self.share = mixer, first, batch_size, share
 
     def __iter__(self) -> Iterator[Tensor]:
         worker = get_worker_info()
         number, n_workers = (0, 1) if worker is None else (worker.id, worker.num_workers)
+        rank, n_processes = self.share
         for batch in count(number, n_workers):
-            begin = self.first + batch * self.batch_size
+            begin = self.first + (batch * n_processes + rank) * self.batch_size
             for index in range(begin, begin + self.batch_size):
                 yield torch.from_numpy(self.mixer.mixture(index))
 
 
 def batches(
-    mixer: Mixer, *, batch_size: int, first: int = 0, n_workers: int = 1, prefetch: int = 4
+    mixer: Mixer,
+    *,
+    batch_size: int,
+    first: int = 0,
+    n_workers: int = 1,
+    prefetch: int = 4,
+    share: tuple[int, int] = (0, 1),
 ) -> Iterator[Tensor]:
     """Endless batches, the same ones in the same order for any number of workers.
 
@@ -47,12 +55,13 @@ def batches(
         first: index of the first mixture.
         n_workers: processes that prepare them; 0 prepares each batch in this one, when it is asked for.
         prefetch: batches that each worker holds ready.
+        share: which process of how many this is; together they have every mixture once.
 
     Returns:
         An iterator over `[B S C T]`, in pinned memory where there is a CUDA device.
     """
     loader = DataLoader(
-        MixtureStream(mixer, first, batch_size),
+        MixtureStream(mixer, first, batch_size, share),
         batch_size=batch_size,
         num_workers=n_workers,
         prefetch_factor=prefetch if n_workers else None,
