@@ -145,6 +145,9 @@ def test_bundled_instruments_come_first_and_sets_have_names_of_their_own(tmp_pat
     Path("flowprior").mkdir()
     assert load("flowprior").sources == zoo.DEFAULT_PRIORS == load("flowprior:vocals,drums,bass,other").sources
     assert zoo.available()["flowprior"].sources == zoo.DEFAULT_PRIORS
+    save(prior("banjo"), zoo.WEIGHTS / "flowprior" / "banjo", CARD)
+    assert zoo.available()["flowprior:banjo"].sources == ("banjo",)
+    assert "flowprior:drums" not in zoo.available()  # one of those that the plain name stands for
     with pytest.raises(SoliError, match=r"unknown model 'x'; available: .*flowprior"):
         load("x")
     with pytest.raises(SoliError, match=r"config\.json is missing"):

@@ -81,6 +81,17 @@ def test_a_warm_start_is_what_was_found_where_that_is_likely() -> None:
     assert mixed.latents.abs().max() <= 3
 
 
+def test_a_source_that_was_not_found_starts_in_silence() -> None:
+    separator = trained()
+    estimates = torch.rand(1, 2, TINY.n_mels, 12)
+    estimates[:, 1] = 0
+    flows = [prior.flow for prior in separator.priors]
+    with torch.no_grad():
+        start = warm_start(estimates, flows)
+        found = search_bands(flows, estimates[:, 0], start, SearchConfig(iterations=0))
+    assert found[:, 1].max() < 1e-5 * found[:, 0].max()
+
+
 def test_what_nobody_explains_is_nobodys() -> None:
     """Without updates a search explains what it starts with, and claims no more of the mixture than that."""
     mixture = tones(seed=3).sum(dim=0)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from soli.nn.glow import Glow
-from soli.systems.flowprior.bands import expand, level
+from soli.systems.flowprior.bands import QUIET, expand, level
 from soli.systems.flowprior.search import SearchConfig, Step, frozen, search
 
 _LARGEST_LATENT = 3.0
@@ -59,6 +59,7 @@ def warm_start(estimates: Tensor, flows: Sequence[Glow]) -> Start:
     latents, sizes = [], []
     for bands, flow in zip(estimates.unbind(dim=1), flows, strict=True):
         levelled, size = level(bands)
+        size = torch.where(bands.any(dim=2).any(dim=1)[:, None, None], size, QUIET)  # what was not found is not loud
         encoded = flow(levelled)[0].clamp(-_LARGEST_LATENT, _LARGEST_LATENT)
         latents.append(torch.cat((encoded, torch.zeros_like(encoded[:, :1])), dim=1))
         sizes.append(size)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from soli.dsp.mel import mel_filterbank
 
-_QUIET = 1e-4  # level, of compressed bands, below which an excerpt counts as silence
+QUIET = 1e-4  # level, of compressed bands, below which an excerpt counts as silence
 
 
 class Levelled(NamedTuple):
@@ -65,7 +65,7 @@ def level(bands: Tensor) -> Levelled:
     """
     compressed = bands.clamp(min=0).sqrt()
     size = compressed.square().mean(dim=(1, 2), keepdim=True).sqrt()
-    size = torch.where(size > _QUIET, size, torch.ones_like(size))
+    size = torch.where(size > QUIET, size, torch.ones_like(size))
     return Levelled(compressed / size, size)
 
 
