@@ -11,6 +11,7 @@ from soli.dsp.frames import analyse
 from soli.errors import SoliError
 from soli.systems.flowprior.band_search import cold_start, search_bands, warm_start
 from soli.systems.flowprior.bands import expand, level
+from soli.systems.flowprior.presence import usual_likelihood, window_frames
 from soli.systems.flowprior.search import SearchConfig, Step, search
 from soli.systems.flowprior.separator import FlowPrior
 from soli.systems.flowprior.training import FlowPriorTask
@@ -99,6 +100,25 @@ def test_what_nobody_explains_is_nobodys() -> None:
     assert isinstance(quiet, FlowPrior)
     residual = mixture - quiet.explain(mixture).sum(dim=1)
     assert 0.01 < residual.square().sum() / mixture.square().sum() < 1
+
+
+def test_estimates_that_are_unlike_their_instrument_are_flagged() -> None:
+    separator, stems = trained(), tones(seed=11, seconds=4.0)
+    assert separator.separate(stems.sum(dim=0), TINY.sample_rate).info["deviations"] == {}  # nothing usual is known
+    frames = window_frames(TINY.sample_rate, TINY.hop_length)
+    for index, prior in enumerate(separator.priors):
+        heard = [analyse(tones(seed=seed)[index], TINY.n_fft, TINY.hop_length).abs() for seed in range(20)]
+        with torch.no_grad():
+            prior.usual.copy_(usual_likelihood(prior.score(separator.bands(torch.cat(heard)[:, :frames]))))
+    right, wrong = separator.deviations(stems), separator.deviations(stems.flip(0))
+    assert right.shape == (2, (stems.shape[-1] - separator.window_samples) // (separator.window_samples // 2) + 1)
+    assert right.mean() > -3
+    assert wrong.mean() < right.mean() - 3
+    estimates = separator.separate(stems.sum(dim=0), TINY.sample_rate)
+    for index, name in enumerate(TINY.sources):
+        torch.testing.assert_close(estimates.info["deviations"][name], separator.deviations(estimates.stems)[index])
+    assert separator.deviations(0 * stems).isnan().all()
+    assert separator.deviations(stems[..., :500]).shape == (2, 1)
 
 
 def test_another_config_changes_what_is_done_and_no_weight() -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from soli.dsp.frames import analyse, synthesise
 from soli.dsp.scale import USUAL_LEVEL, magnitude_planes
 from soli.errors import SoliError
+from soli.separator import Estimates
 from soli.streaming import MonoSeparator
 from soli.systems.flowprior.band_search import cold_start, search_bands, warm_start
 from soli.systems.flowprior.bands import Bands
@@ -50,6 +51,45 @@ class FlowPrior(MonoSeparator):
         """
         planes = magnitude_planes(mixture, spectrogram, self.config.n_fft, self.config.hop_length)
         return torch.stack([prior.extractor(planes) for prior in self.priors], dim=1)
+
+    def separate(self, mixture: Tensor, sample_rate: int) -> Estimates:
+        """As of every separator; `info["deviations"]` flags estimates that are unlike solos of their instrument.
+
+        Args:
+            mixture: `[C T]` or `[B C T]`.
+            sample_rate: in Hz.
+
+        Returns:
+            Estimates; the flag of each, from `deviations`, where its prior knows its solos' usual likelihood.
+        """
+        estimates = super().separate(mixture, sample_rate)
+        found = self.deviations(estimates.stems)
+        known = [index for index, prior in enumerate(self.priors) if prior.usual.tolist() != [0.0, 1.0]]
+        estimates.info["deviations"] = {self.sources[index]: found.select(-2, index) for index in known}
+        return estimates
+
+    @torch.inference_mode()
+    def deviations(self, stems: Tensor) -> Tensor:
+        """How likely estimates are as solos, in deviations from what solos of their instrument usually are.
+
+        Args:
+            stems: `[... S C T]`, in the order of `sources`.
+
+        Returns:
+            `[... S W]`, between -20 and 5, for the windows of `presence`; shorter estimates are one window. NaN where
+            an estimate is silent.
+        """
+        mono = stems.float().mean(dim=-2)
+        padded = nn.functional.pad(mono, (0, max(0, self.window_samples - mono.shape[-1])))
+        windows = padded.unfold(-1, self.window_samples, self.window_samples // 2)  # [... S W n]
+        found = []
+        for index, prior in enumerate(self.priors):
+            own = windows.select(-3, index)
+            spectrograms = analyse(own.flatten(0, -2), self.config.n_fft, self.config.hop_length)[:, :-1]
+            scores = prior.score(self.bands(spectrograms.abs())).view(own.shape[:-1])
+            surprise = prior.features(scores, torch.zeros_like(scores))[..., 1]
+            found.append(surprise.where(own.abs().amax(dim=-1) > 0, torch.nan))
+        return torch.stack(found, dim=-2)
 
     @property
     def window_samples(self) -> int:
