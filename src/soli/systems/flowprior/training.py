@@ -27,7 +27,6 @@ class FlowPriorTask(Task[FlowPrior]):
         separator: to train.
         flow_weight: of the flows' likelihood; 0 trains the extractors alone.
         extractor_weight: of the extractors' error; 0 trains the flows alone.
-        floor_db: error below which an extractor has nothing more to gain.
         silent_db: level of a solo, relative to the mixture's usual one, below which no flow learns from it.
     """
 
@@ -39,13 +38,12 @@ class FlowPriorTask(Task[FlowPrior]):
         *,
         flow_weight: float = 1.0,
         extractor_weight: float = 1.0,
-        floor_db: float = -25.0,
         silent_db: float = -40.0,
     ) -> None:
         super().__init__()
         self.separator = separator
         self.flow_weight, self.extractor_weight = flow_weight, extractor_weight
-        self.floor, self.silent = 10 ** (floor_db / 10), USUAL_LEVEL * 10 ** (silent_db / 20)
+        self.silent = USUAL_LEVEL * 10 ** (silent_db / 20)
 
     @property
     def parts(self) -> tuple[nn.Module, ...]:
@@ -59,7 +57,7 @@ class FlowPriorTask(Task[FlowPrior]):
             stems: `[B S C T]`: those of `separator.sources`, then the bank of interference; mixed down to mono.
 
         Returns:
-            `error` (dB relative to the mixture) of the extractors, and `nll` (nats per band and frame) of the flows.
+            `error` of the extractors (energy relative to the mixture's), `nll` of the flows (nats per band and frame).
         """
         config = self.separator.config
         n_own, n_samples = len(config.sources), stems.shape[-1] // config.hop_length * config.hop_length
@@ -80,7 +78,7 @@ class FlowPriorTask(Task[FlowPrior]):
         masks = self.separator.masks(mixture, spectrogram)
         error = power(masks * spectrogram[:, None] - targets).mean(dim=(-2, -1))
         mixed = power(spectrogram).mean(dim=(-2, -1))[:, None] + _LEAST_POWER
-        return 10 * torch.log10(error / mixed + self.floor).mean()
+        return (error / mixed).mean()  # no logarithm: that would pay most for silence where an instrument is absent
 
     def _nll(self, own: Tensor, targets: Tensor) -> Tensor:
         sounding = own.square().mean(dim=-1).sqrt() > self.silent  # [B S]
