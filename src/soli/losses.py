@@ -20,10 +20,13 @@ class Task(nn.Module, abc.ABC, Generic[S]):
     Attributes:
         separator: the model whose weights are exported.
         takes_bank: whether the stems may have more classes than the separator, behind those: a bank of interference.
+        finds_sources: whether the separator finds sources by itself, so that the classes of the mixtures are not its
+            own, and no labelled song can choose a checkpoint.
     """
 
     separator: S
     takes_bank: ClassVar[bool] = False
+    finds_sources: ClassVar[bool] = False
 
     @property
     def parts(self) -> tuple[nn.Module, ...]:

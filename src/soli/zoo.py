@@ -33,6 +33,9 @@ SYSTEMS: Mapping[tuple[str, str], str] = {
     ("mask_inference", "paper"): "soli.baselines.mask_inference:MaskInference",
     ("flowprior", "modern"): "soli.systems.flowprior.separator:FlowPrior",
     ("flowprior", "paper"): "soli.systems.flowprior.paper:InstGlow",
+    ("latentcluster", "modern"): "soli.systems.latentcluster.separator:LatentCluster",
+    ("latentcluster", "slots"): "soli.systems.latentcluster.slots:LatentSlots",
+    ("latentcluster", "paper"): "soli.systems.latentcluster.paper:LatentClusterPaper",
     ("rqvae", "modern"): "soli.systems.rqvae.separator:RQVAE",
     ("rqvae", "paper"): "soli.systems.rqvae.paper:RQVAEPaper",
     ("rqvae", "music"): "soli.systems.rqvae.music.separator:RQVAEMusic",
@@ -51,6 +54,7 @@ SYSTEMS: Mapping[tuple[str, str], str] = {
 BUNDLED: Mapping[str, str] = {
     "default": "classcond-modern",
     "classcond": "classcond-modern",
+    "latentcluster": "latentcluster",
     "rqvae": "rqvae-modern",
     "rqvae-music": "rqvae-music",
 }
