@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -32,8 +32,12 @@ class LatentDiscoverer(Separator):
     """Finds sources in latents; as a separator it returns all of them, and silence where there are fewer.
 
     A subclass implements `_discover`.
+
+    Attributes:
+        front_end: what should take vocals, drums and bass away first.
     """
 
+    front_end: ClassVar[str] = "default"
     segment_seconds = 900.0  # clusters of two segments have nothing to do with each other
 
     @torch.inference_mode()

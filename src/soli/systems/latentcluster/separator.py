@@ -20,7 +20,7 @@ _AUDIBLE = 1e-5  # of the loudest point's energy
 _SHOWN = 2000
 
 
-class LatentCluster(SpectralDiscoverer):
+class LatentCluster(SpectralDiscoverer[LatentClusterConfig]):
     """Variational autoencoder over bands and steps whose latents are clustered, modern preset.
 
     Args:
@@ -31,7 +31,7 @@ class LatentCluster(SpectralDiscoverer):
 
     def __init__(self, config: LatentClusterConfig) -> None:
         super().__init__()
-        self.config: LatentClusterConfig = config
+        self.config = config
         self.sample_rate, self.sources = config.sample_rate, cluster_names(config.max_sources)
         self.encoder, self.decoder = Encoder(config), Decoder(config)
         self.projection = nn.Linear(config.latent_size, config.embedding_size, bias=False)

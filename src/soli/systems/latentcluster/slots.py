@@ -21,7 +21,7 @@ from soli.systems.latentcluster.wiener import cluster_masks, powers
 _ENVELOPE = 8  # frames
 
 
-class LatentSlots(SpectralDiscoverer):
+class LatentSlots(SpectralDiscoverer[LatentSlotsConfig]):
     """One Gaussian for every slot, band and step, slots preset.
 
     Args:
@@ -32,7 +32,7 @@ class LatentSlots(SpectralDiscoverer):
 
     def __init__(self, config: LatentSlotsConfig) -> None:
         super().__init__()
-        self.config: LatentSlotsConfig = config
+        self.config = config
         self.sample_rate, self.sources = config.sample_rate, cluster_names(config.max_sources)
         self.encoder, self.decoder = Encoder(config, config.n_slots), Decoder(config)
 

@@ -44,7 +44,8 @@ class LatentSlotsTask(Task[LatentSlots]):
         floor_db: float = -30.0,
     ) -> None:
         super().__init__()
-        self.separator, self.kind = separator, check_parts(parts)
+        self.separator = separator
+        self.kind: Parts = check_parts(parts)
         self.mixit_weight, self.reconstruction_weight = mixit_weight, reconstruction_weight
         self.kl_weight, self.kl_warmup, self.free_nats, self.floor_db = kl_weight, kl_warmup, free_nats, floor_db
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))

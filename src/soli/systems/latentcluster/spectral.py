@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,7 @@ from soli.systems.latentcluster.discoverer import LatentDiscoverer
 from soli.systems.latentcluster.network import Decoder, mixture_planes
 from soli.systems.latentcluster.wiener import cluster_wiener
 
+C = TypeVar("C", bound=SpectralConfig)
 _PIECE, _CONTEXT, _DECODER_CONTEXT = 512, 128, 16  # steps of the latents
 
 
@@ -33,7 +34,7 @@ class View(NamedTuple):
     level: Tensor
 
 
-class SpectralDiscoverer(LatentDiscoverer):
+class SpectralDiscoverer(LatentDiscoverer, Generic[C]):
     """Base of the modern and the slots preset.
 
     Attributes:
@@ -41,7 +42,7 @@ class SpectralDiscoverer(LatentDiscoverer):
         decoder: of the latents.
     """
 
-    config: SpectralConfig
+    config: C
     decoder: Decoder
 
     def view(self, mixture: Tensor) -> View:

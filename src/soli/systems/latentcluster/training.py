@@ -53,7 +53,8 @@ class LatentClusterTask(Task[LatentCluster]):
         free_nats: float = 0.05,
     ) -> None:
         super().__init__()
-        self.separator, self.kind = separator, check_parts(parts)
+        self.separator = separator
+        self.kind: Parts = check_parts(parts)
         self.weights = {"spectral": spectral_weight, "gated": gate_weight, "contrast": contrast_weight}
         self.windows, self.n_points = tuple(windows), n_points
         self.reach, self.temperature = contrast_reach or None, contrast_temperature
