@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from soli.dsp.stft import stft
 from soli.separator import Separator
 
 S = TypeVar("S", bound=Separator)
@@ -123,3 +124,20 @@ def magnitude_distance(references: Tensor, estimates: Tensor, windows: tuple[int
         error = (truth.sqrt() - guess.sqrt()).square().mean(dim=(-2, -1))
         distances.append((error / level).sqrt().mean())
     return torch.stack(distances).mean()
+
+
+def spectral_mse(references: Tensor, estimates: Tensor, n_fft: int = 2048, hop_length: int = 512) -> Tensor:
+    """Mean squared difference of magnitudes through an unnormalised Hann window.
+
+    Args:
+        references: `[... T]`.
+        estimates: the same shape.
+        n_fft: window in samples.
+        hop_length: between frames.
+
+    Returns:
+        Scalar.
+    """
+    truth, guess = (stft(x, n_fft, hop_length) for x in (references, estimates))
+    sizes = [(x.real.square() + x.imag.square() + 1e-12).sqrt() for x in (truth, guess)]
+    return (sizes[0] - sizes[1]).square().mean()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from soli.dsp.stft import stft
-from soli.losses import Task
+from soli.losses import Task, spectral_mse
 from soli.systems.latentcluster.paper import LatentClusterPaper
 
 
@@ -56,20 +55,3 @@ class LatentClusterPaperTask(Task[LatentClusterPaper]):
             "spectral": self.spectral_weight * spectral_mse(mixture, made, self.n_fft, self.hop_length),
         }
         return losses | ({"kl": self.kl_weight * found.divergence().mean()} if self.kl_weight else {})
-
-
-def spectral_mse(references: Tensor, estimates: Tensor, n_fft: int = 2048, hop_length: int = 512) -> Tensor:
-    """Mean squared difference of magnitudes through an unnormalised Hann window.
-
-    Args:
-        references: `[... T]`.
-        estimates: the same shape.
-        n_fft: window in samples.
-        hop_length: between frames.
-
-    Returns:
-        Scalar.
-    """
-    truth, guess = (stft(x, n_fft, hop_length) for x in (references, estimates))
-    sizes = [(x.real.square() + x.imag.square() + 1e-12).sqrt() for x in (truth, guess)]
-    return (sizes[0] - sizes[1]).square().mean()
