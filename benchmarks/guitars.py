@@ -1,8 +1,8 @@
 """Real guitars against the rest of their songs, without a name for either: benchmarks/results/guitars.{json,md}.
 
-The songs are those of Debian's fretsonfire-songs-muldjord and fretsonfire-songs-sectoid: a file for the guitar and others
-for the rest. The estimate of the guitar is the source found that suits it best; with a front end, drums, bass and vocals
-are taken away first.
+The songs are those of Debian's fretsonfire-songs-muldjord and fretsonfire-songs-sectoid: a file for the guitar and
+others for the rest. The estimate of the guitar is the source found that suits it best; with a front end, drums, bass
+and vocals are taken away first.
 
     python benchmarks/guitars.py runs/latentcluster-modern/model --front-end none default
 """

@@ -1,7 +1,7 @@
 """The two tables of seed 001 on held-out "others": benchmarks/results/latentcluster.{json,md}.
 
-First what the autoencoders give back, then the clusters of each algorithm of the paper preset, and of the other presets,
-with as many clusters as they find; last how much of the latent space is used. All definitions are those of
+First what the autoencoders give back, then the clusters of each algorithm of the paper preset, and of the other
+presets, with as many clusters as they find; last how much of the latent space is used. All definitions are those of
 `soli.evaluation.metrics.reconstruction` and `clusters`.
 
     python benchmarks/latentcluster.py runs/latentcluster-paper/model runs/latentcluster-paper-collapse/model \\
@@ -146,8 +146,8 @@ def markdown(data: Mapping[str, Any]) -> str:
         f'# Autoencoders and clusters of "others"\n\n{data["data"]}; means over clips. The modern preset paints its'
         " magnitudes with the mixture's phases.\n\n"
         + table(("", "MSE", "SNR (dB)", "PSNR (dB)", "cosine", "spectral MSE"), first)
-        + "\n## Clusters\n\nMSE of the mixture and the sum of its clusters; entropy in bits and Hoyer's sparsity of mean"
-        " spectra; energies in percent of the mixture's.\n\n"
+        + "\n## Clusters\n\nMSE of the mixture and the sum of its clusters; entropy in bits and Hoyer's sparsity of"
+        " mean spectra; energies in percent of the mixture's.\n\n"
         + table(("", *columns), second)
         + "\n## Use of the latent space\n\nA dimension is active when its mean varies by more than 0.01; KL of a"
         " dimension in nats per frame.\n\n" + table(("", "active", "median KL", "largest KL"), third)

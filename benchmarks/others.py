@@ -81,7 +81,7 @@ def main(arguments: argparse.Namespace) -> None:
     length = sum(item.references.shape[-1] / item.sample_rate for item in songs)
     data = {
         "measure": "SI-SDR improvement in dB over the mixture, best permutation, mean over instruments",
-        "data": f"{folder_name(arguments.data)}, {arguments.split or 'all'}, {len(songs)} songs of {arguments.seconds} s",
+        "data": f"{folder_name(arguments.data)} {arguments.split or ''}, {len(songs)} songs of {arguments.seconds:g} s",
         "models": {name: model_info(path).sha256 for name, path in zip(models, arguments.models, strict=True)},
         "machine": machine() | {"device": arguments.device},
         "songs": [{"name": item.name, "instruments": item.instruments} for item in songs],
@@ -192,8 +192,8 @@ def markdown(data: Mapping[str, Any]) -> str:
         rows.append([name, float(flat.mean()), float(flat.median()), 100 * exact, 100 * near, per_minute])
     columns = ("", "mean", "median", "number exact (%)", "within one (%)", "s per minute")
     about = (
-        f"{data['measure']}; {data['data']}. Every method knows how many instruments there are; the numbers are what the "
-        "models find when they do not. `nan`: not measured."
+        f"{data['measure']}; {data['data']}. Every method knows how many instruments there are; the numbers are what "
+        "the models find when they do not. `nan`: not measured."
     )
     return f"# Other instruments\n\n{about}\n\n{table(columns, rows)}"
 

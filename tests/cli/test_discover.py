@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,7 +49,7 @@ def test_a_number_a_tree_and_json(run: Run, halves) -> None:
 def test_a_report_is_written_beside_the_stems(run: Run, halves) -> None:
     outcome = run("discover", song("song.wav", seconds=1.0), "--report", "--json")
     page = json.loads(outcome.out)["report"]
-    text = open(page, encoding="utf-8").read()
+    text = Path(page).read_text(encoding="utf-8")
     assert "Clusters" in text
     assert "code01" in text
 

@@ -21,7 +21,7 @@ class Ear:
 
     def presence(self, mixture: torch.Tensor) -> tuple[torch.Tensor, ...]:
         windows = mixture.unfold(-1, 2000, 1000).square().mean(dim=-1).sqrt()  # [B W]
-        return (torch.stack((0.9 * (windows > 0.03), 0.1 * torch.ones_like(windows)), dim=1),)
+        return (torch.stack((0.9 * (windows > 0.005), 0.1 * torch.ones_like(windows)), dim=1),)
 
 
 def samples(path) -> np.ndarray:

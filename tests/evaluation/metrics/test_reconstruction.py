@@ -40,7 +40,7 @@ def test_the_spectral_error_is_scipys() -> None:
 
 
 def test_the_seeds_numbers_agree_with_one_another() -> None:
-    """Cosine .7734 and SNR 1.79 dB: the energy of such an estimate follows, and lies near the .598 of the mixture."""
+    """There is an estimate with a cosine of .7734 and an SNR of 1.79 dB."""
     cosine, noise = 0.7734, 10 ** (-1.7897 / 10)
     gain = cosine - math.sqrt(cosine**2 - (1 - noise))
     truth = torch.tensor([1.0, 0.0])

@@ -47,14 +47,15 @@ def cluster_frames(
     features = reduced(whitened(frames))
     loud = (energies > _QUIET * energies.max()).nonzero()[:, 0]
     order = torch.randperm(len(loud), generator=torch.Generator().manual_seed(seed))[:_FITTED]
-    chosen = features[loud[order.sort().values.to(loud.device)]]
+    fitted = loud[order.sort().values.to(loud.device)]
+    chosen = features[fitted]
     if len(chosen) < 3:
         return torch.zeros(len(frames), dtype=torch.long, device=frames.device)
     if algorithm == "dbscan":
         members = _dbscan(chosen, most)
     else:
         members = _partition(chosen, algorithm, n_clusters, min(most, len(chosen) - 1), seed)
-    return _spread(features, chosen, members)
+    return _spread(features, fitted, members)
 
 
 def whitened(frames: Tensor) -> Tensor:
@@ -119,15 +120,15 @@ def _dbscan(chosen: Tensor, most: int) -> Tensor:
     return labels
 
 
-def _spread(features: Tensor, chosen: Tensor, members: Tensor) -> Tensor:
-    """All frames join the nearest centre; frames of the fit that are noise stay noise."""
+def _spread(features: Tensor, fitted: Tensor, members: Tensor) -> Tensor:
+    """Frames beside those of the fit join the nearest centre."""
     if not (members >= 0).any():
         return torch.zeros(len(features), dtype=torch.long, device=features.device)
+    chosen = features[fitted]
     centres = torch.stack([chosen[members == name].mean(dim=0) for name in range(int(members.max()) + 1)])
     labels = nearest(features, centres)
-    closest = nearest(features, chosen)
-    fitted = (features == chosen[closest]).all(dim=1)
-    return torch.where(fitted, members[closest], labels)
+    labels[fitted] = members
+    return labels
 
 
 def _numpy(points: Tensor) -> Any:

@@ -42,7 +42,8 @@ def choose(points: Tensor, numbers: Sequence[int], how: Selection, generator: to
     Returns:
         The best fit and all scores.
     """
-    fits = {number: fit_soft(points, number, generator) for number in numbers if number <= len(points)}
+    possible = [number for number in numbers if number <= len(points)] or [len(points)]
+    fits = {number: fit_soft(points, number, generator) for number in possible}
     if len(fits) == 1:
         return Choice(next(iter(fits.values())), {})
     scores = {number: score(points, fit, how, generator) for number, fit in fits.items()}
