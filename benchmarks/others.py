@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import torch
 from clips import RESULTS, folder_name, machine, run, table, write_results
@@ -35,8 +35,10 @@ from soli.evaluation.metrics import best_permutation_si_sdr, si_sdr
 from soli.evaluation.selection import choose_tracks
 from soli.files import model_name
 from soli.separator import Separator
+from soli.systems.latentcluster.config import Selection
 from soli.systems.latentcluster.discoverer import LatentDiscoverer
 from soli.systems.latentcluster.paper import LatentClusterPaper
+from soli.systems.latentcluster.separator import LatentCluster
 from soli.zoo import load, model_info
 
 QUIET_DB = -30.0
@@ -66,14 +68,16 @@ def main(arguments: argparse.Namespace) -> None:
     if not songs:
         raise SoliError(f"{arguments.data}: no song with two other instruments")
     improvements: dict[str, list[list[float]]] = {name: [] for name in methods}
-    numbers: dict[str, list[tuple[int, int]]] = {name: [] for name in models}
-    seconds: dict[str, float] = dict.fromkeys(models, 0.0)
+    counters = {f"{name}{label}": (model, changes) for name, model in models.items() for label, changes in ways(model)}
+    numbers: dict[str, list[tuple[int, int]]] = {name: [] for name in counters}
+    seconds: dict[str, float] = dict.fromkeys(counters, 0.0)
     for item in songs:
         mixture = item.references.sum(dim=0)
         for name, method in methods.items():
             improvements[name].append(improvement(item.references, method(item.references, mixture, item.sample_rate)))
-        for name, model in models.items():
+        for name, (model, changes) in counters.items():
             began = time.perf_counter()
+            model.config = replace(model.config, **changes)
             found = model.discover(at(mixture, item.sample_rate, model), model.sample_rate)
             seconds[name] += time.perf_counter() - began
             numbers[name].append((len(item.references), len(found)))
@@ -127,18 +131,29 @@ def discoverer(path: str, device: str) -> LatentDiscoverer:
 
 
 def rows_of(name: str, model: LatentDiscoverer) -> dict[str, Method]:
-    """One row, or one for each algorithm."""
-    if not isinstance(model, LatentClusterPaper):
-        return {name: lambda truth, mixture, rate: discovered(model, mixture, rate, len(truth))}
+    """One row, or one for each algorithm or assignment."""
 
-    def by(algorithm: str) -> Method:
+    def by(changes: Mapping[str, Any]) -> Method:
         def method(truth: Tensor, mixture: Tensor, rate: int) -> Tensor:
-            model.config = replace(model.config, algorithm=algorithm)
+            model.config = replace(model.config, **changes)
             return discovered(model, mixture, rate, len(truth))
 
         return method
 
-    return {f"{name}, {algorithm}": by(algorithm) for algorithm in ALGORITHMS}
+    if isinstance(model, LatentClusterPaper):
+        return {f"{name}, {algorithm}": by({"algorithm": algorithm}) for algorithm in ALGORITHMS}
+    if isinstance(model, LatentCluster):
+        return {f"{name}, {how}": by({"assignment": how}) for how in ("soft", "nmf")}
+    return {name: by({})}
+
+
+def ways(model: LatentDiscoverer) -> list[tuple[str, dict[str, str]]]:
+    """How a model can count its sources: label, and changes of its config."""
+    if isinstance(model, LatentClusterPaper):
+        return [(f", {algorithm}", {"algorithm": algorithm}) for algorithm in ALGORITHMS]
+    if isinstance(model, LatentCluster):
+        return [(f", {how}", {"selection": how, "assignment": "soft"}) for how in get_args(Selection)]
+    return [("", {})]
 
 
 def at(mixture: Tensor, rate: int, model: Separator) -> Tensor:
@@ -185,17 +200,19 @@ def markdown(data: Mapping[str, Any]) -> str:
     rows = []
     for name, values in data["improvements"].items():
         flat = torch.tensor([value for song_values in values for value in song_values])
-        pairs = data["numbers"].get(name) or data["numbers"].get(name.rpartition(", ")[0], [])
-        exact = sum(true == found for true, found in pairs) / len(pairs) if pairs else float("nan")
-        near = sum(abs(true - found) <= 1 for true, found in pairs) / len(pairs) if pairs else float("nan")
-        per_minute = data["seconds_per_minute"].get(name, float("nan"))
-        rows.append([name, float(flat.mean()), float(flat.median()), 100 * exact, 100 * near, per_minute])
-    columns = ("", "mean", "median", "number exact (%)", "within one (%)", "s per minute")
+        rows.append([name, float(flat.mean()), float(flat.median())])
+    counts = []
+    for name, pairs in data["numbers"].items():
+        exact = sum(true == found for true, found in pairs) / len(pairs)
+        near = sum(abs(true - found) <= 1 for true, found in pairs) / len(pairs)
+        counts.append([name, 100 * exact, 100 * near, data["seconds_per_minute"][name]])
     about = (
-        f"{data['measure']}; {data['data']}. Every method knows how many instruments there are; the numbers are what "
-        "the models find when they do not. `nan`: not measured."
+        f"{data['measure']}; {data['data']}. Every method knows how many instruments there are; below is how "
+        "often the models find that number, and how long they take."
     )
-    return f"# Other instruments\n\n{about}\n\n{table(columns, rows)}"
+    columns = ("", "exact (%)", "within one (%)", "seconds per minute")
+    second = f"\n## How many\n\n{table(columns, counts)}" if counts else ""
+    return f"# Other instruments\n\n{about}\n\n{table(('', 'mean', 'median'), rows)}{second}"
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ def test_soft_clusters_are_as_likely_as_those_of_sklearn(n_clusters: int) -> Non
 def test_a_higher_temperature_is_softer_and_keeps_the_winner() -> None:
     points, labels = blobs(3, spread=0.05)
     fit = fit_soft(points, 3, seeded())
-    cold, warm = fit.responsibilities(points), fit.responsibilities(points, 8.0)
+    cold, warm = fit.responsibilities(points), fit.responsibilities(points, 400.0)
     assert float(cold.max(dim=1).values.mean()) > float(warm.max(dim=1).values.mean())
     assert adjusted_rand_score(labels.numpy(), cold.argmax(dim=1).numpy()) == 1
     assert torch.equal(cold.argmax(dim=1), warm.argmax(dim=1))
@@ -109,7 +109,7 @@ def test_bic_sees_that_one_cloud_is_one_cluster() -> None:
     points = 0.3 * torch.randn(800, 4, generator=seeded())
     assert len(choose(points, range(1, 5), "bic", seeded()).clusters.shares) == 1
     one, two = (fit_soft(points, n, seeded()) for n in (1, 2))
-    assert bic(one, points) < bic(two, points)
+    assert bic(one, points, 0.05) < bic(two, points, 0.05)
 
 
 def test_stability_is_one_for_what_halves_agree_on() -> None:
@@ -202,7 +202,13 @@ def test_contrast_is_info_nce_and_small_when_parts_are_apart() -> None:
             expected.append(-(total / (total + likeness[i, other].sum())).log())
     assert float(contrast(points, temperature=0.5, reach=3)) == pytest.approx(float(torch.stack(expected).mean()))
     apart = points._replace(directions=torch.eye(3)[owner])
-    assert float(contrast(apart, temperature=0.05)) < 1e-3
+    assert float(contrast(apart, temperature=0.05, reach=9)) < 1e-3
+    every = []
+    for i in range(6):
+        same = [j for j in range(6) if j != i and owner[0, j] == owner[0, i]]
+        everyone = likeness[i, [j for j in range(6) if j != i]].sum()
+        every.append(-(likeness[i, same] / everyone).log().mean())
+    assert float(contrast(points, temperature=0.5)) == pytest.approx(float(torch.stack(every).mean()))
     nothing = points._replace(weight=torch.zeros(1, 6))
     assert float(contrast(nothing)) == 0
 

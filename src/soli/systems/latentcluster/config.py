@@ -74,6 +74,7 @@ class LatentClusterConfig(SpectralConfig):
         embedding_size: E, of the directions that are clustered.
         assignment: `soft` clusters points of band and step; `nmf` clusters parts of the latent activations.
         selection: how the number of sources is found.
+        independent: share of the points that BIC counts.
         temperature: how soft the assignments are; 1 is the likelihood's own.
         n_parts: of the factorisation, for `nmf`.
         n_points: the loudest so many, at random, are what clusters are fitted to.
@@ -86,6 +87,7 @@ class LatentClusterConfig(SpectralConfig):
     embedding_size: int = 16
     assignment: Literal["soft", "nmf"] = "soft"
     selection: Selection = "bic"
+    independent: float = 0.05
     temperature: float = 4.0
     n_parts: int = 24
     n_points: int = 4000

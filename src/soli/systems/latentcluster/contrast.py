@@ -51,13 +51,15 @@ def draw_points(directions: Tensor, energies: Tensor, n_points: int, *, dominanc
 
 
 def contrast(points: Points, *, temperature: float = 0.1, reach: int | None = None) -> Tensor:
-    """InfoNCE (van den Oord et al. 2018) in which every near point of the same part is a positive.
+    """InfoNCE (van den Oord et al. 2018) between points of the same part and points of other parts.
+
+    With a reach, one near point of the same part that is alike is enough (Miech et al. 2020): what a song plays at one
+    time may be two instruments. Without one, every point of the part should be alike (Khosla et al. 2020, eq. 2).
 
     Args:
         points: of a batch; points of other items are not looked at.
         temperature: of the similarities.
-        reach: steps within which points of one part must be alike; None for all of them. Two songs are told apart with
-            a short reach: what one song plays in another place may be another instrument.
+        reach: steps within which points of one part are compared; None for all of them.
 
     Returns:
         Scalar in nats.
@@ -69,7 +71,10 @@ def contrast(points: Points, *, temperature: float = 0.1, reach: int | None = No
     near = same if reach is None else same & ((points.step[:, :, None] - points.step[:, None]).abs() <= reach)
     compared = near | ((counts > 0) & ~same)
     lowest = torch.finfo(likeness.dtype).min
-    positive = likeness.masked_fill(~near, lowest).logsumexp(dim=-1)
+    if reach is None:
+        positive = (likeness * near).sum(dim=-1) / near.sum(dim=-1).clamp(min=1)
+    else:
+        positive = likeness.masked_fill(~near, lowest).logsumexp(dim=-1)
     everyone = likeness.masked_fill(~compared, lowest).logsumexp(dim=-1)
     useful = near.any(dim=-1) & (compared & ~near).any(dim=-1)
-    return ((everyone - positive) * useful).sum() / useful.sum().clamp(min=1)
+    return (everyone - positive).where(useful, 0.0).sum() / useful.sum().clamp(min=1)

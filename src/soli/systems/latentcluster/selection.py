@@ -13,8 +13,6 @@ from soli.nn.silhouette import silhouette
 from soli.systems.latentcluster.config import Selection
 from soli.systems.latentcluster.soft import SoftClusters, fit_soft
 
-INDEPENDENT = 0.05
-"""Share of the points that say something of their own: neighbours in time and band say nearly the same."""
 _SILHOUETTE_POINTS = 1500
 
 
@@ -30,7 +28,9 @@ class Choice(NamedTuple):
     scores: Mapping[int, float]
 
 
-def choose(points: Tensor, numbers: Sequence[int], how: Selection, generator: torch.Generator) -> Choice:
+def choose(
+    points: Tensor, numbers: Sequence[int], how: Selection, generator: torch.Generator, *, independent: float = 0.05
+) -> Choice:
     """Fit every number of clusters and keep the best one; of equals the smallest.
 
     Args:
@@ -38,6 +38,7 @@ def choose(points: Tensor, numbers: Sequence[int], how: Selection, generator: to
         numbers: to choose from, rising.
         how: `silhouette`, `stability` or `bic`.
         generator: of the draws.
+        independent: see `bic`.
 
     Returns:
         The best fit and all scores.
@@ -46,11 +47,11 @@ def choose(points: Tensor, numbers: Sequence[int], how: Selection, generator: to
     fits = {number: fit_soft(points, number, generator) for number in possible}
     if len(fits) == 1:
         return Choice(next(iter(fits.values())), {})
-    scores = {number: score(points, fit, how, generator) for number, fit in fits.items()}
+    scores = {number: score(points, fit, how, generator, independent) for number, fit in fits.items()}
     return Choice(fits[max(scores, key=lambda number: scores[number])], scores)
 
 
-def score(points: Tensor, fit: SoftClusters, how: Selection, generator: torch.Generator) -> float:
+def score(points: Tensor, fit: SoftClusters, how: Selection, generator: torch.Generator, independent: float) -> float:
     """How good a fit is.
 
     Args:
@@ -58,6 +59,7 @@ def score(points: Tensor, fit: SoftClusters, how: Selection, generator: torch.Ge
         fit: of these.
         how: by which measure.
         generator: of the draws.
+        independent: see `bic`.
 
     Returns:
         The higher the better; not comparable between measures.
@@ -68,20 +70,21 @@ def score(points: Tensor, fit: SoftClusters, how: Selection, generator: torch.Ge
         return -1.0 if math.isnan(value) else value
     if how == "stability":
         return stability(points, len(fit.shares), generator)
-    return -bic(fit, points)
+    return -bic(fit, points, independent)
 
 
-def bic(fit: SoftClusters, points: Tensor) -> float:
-    """Bayesian information criterion (Schwarz 1978), for as many points as are `INDEPENDENT`.
+def bic(fit: SoftClusters, points: Tensor, independent: float) -> float:
+    """Bayesian information criterion (Schwarz 1978), for as many points as say something of their own.
 
     Args:
         fit: of these points.
         points: `[P E]`.
+        independent: share of such points; neighbours in time and band say nearly the same.
 
     Returns:
         The lower the better.
     """
-    n_points = max(INDEPENDENT * len(points), 2.0)
+    n_points = max(independent * len(points), 2.0)
     return -2 * n_points * float(fit.log_likelihood(points)) + fit.n_parameters * math.log(n_points)
 
 

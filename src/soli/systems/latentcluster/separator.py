@@ -88,7 +88,7 @@ class LatentCluster(SpectralDiscoverer[LatentClusterConfig]):
         points = self.embed(latents.flatten(0, 1)[chosen])
         fewest = 1 if config.selection == "bic" else 2  # the others say nothing of a single cluster
         numbers = (n_sources,) if n_sources else tuple(range(fewest, config.max_sources + 1))
-        return points, choose(points, numbers, config.selection, generator)
+        return points, choose(points, numbers, config.selection, generator, independent=config.independent)
 
     def _gates(self, latents: Tensor, choice: Choice) -> Tensor:
         """How much of each latent belongs to each cluster, `[S K M 1]`."""
