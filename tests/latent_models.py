@@ -76,11 +76,11 @@ class Halves(Separator):
     def __init__(self, config: HalvesConfig) -> None:
         super().__init__()
         self.config, self.sources, self.sample_rate = config, config.sources, config.sample_rate
-        self.half = nn.Parameter(torch.tensor(0.5))
+        self.share = nn.Parameter(torch.tensor(0.5))
 
     @torch.inference_mode()
     def _separate(self, mixture: Tensor) -> Tensor:
-        return self.half * mixture[:, None].expand(-1, 2, -1, -1)
+        return self.share * mixture[:, None].expand(-1, 2, -1, -1)
 
     def discover(self, mixture: Tensor, sample_rate: int, n_sources: int | None = None) -> Estimates:
         """Equal parts of the mixture."""
