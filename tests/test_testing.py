@@ -229,6 +229,18 @@ class QueryWritesExample(Toy):
         return Estimates(mixture[None] * 0.5, sources=("match",), sample_rate=sample_rate, mixture=mixture)
 
 
+class DiscoversHalf(Toy):
+    def discover(self, mixture: Tensor, sample_rate: int) -> Estimates:
+        half = mixture[..., : mixture.shape[-1] // 2]
+        return Estimates(half[None].clone(), sources=("code",), sample_rate=sample_rate, mixture=half)
+
+
+class DiscoversByChance(Toy):
+    def discover(self, mixture: Tensor, sample_rate: int) -> Estimates:
+        stems = torch.rand(2, 1, 1) * mixture
+        return Estimates(stems, sources=("one", "two"), sample_rate=sample_rate, mixture=mixture)
+
+
 MUTANTS = {
     OtherNames: "names",
     TwinNames: "names",
@@ -260,6 +272,8 @@ MUTANTS = {
     QueryNamesItDrums: "query",
     QueryAsLongAsExample: "query",
     QueryWritesExample: "query",
+    DiscoversHalf: "discover",
+    DiscoversByChance: "discover",
 }
 
 

@@ -19,6 +19,7 @@ from soli.devices import resolve_device
 from soli.disk import write_whole
 from soli.errors import SoliError
 from soli.systems.flowprior.names import DEFAULT_PRIORS, PRIORS
+from soli.systems.registry import SYSTEMS
 
 if TYPE_CHECKING:
     import torch
@@ -27,30 +28,11 @@ if TYPE_CHECKING:
     from soli.separator import Separator
 
 FORMAT = 1
-SYSTEMS: Mapping[tuple[str, str], str] = {
-    ("classcond", "modern"): "soli.systems.classcond.separator:ClassCond",
-    ("classcond", "paper"): "soli.systems.classcond.paper:ClassCondPaper",
-    ("mask_inference", "paper"): "soli.baselines.mask_inference:MaskInference",
-    ("flowprior", "modern"): "soli.systems.flowprior.separator:FlowPrior",
-    ("flowprior", "paper"): "soli.systems.flowprior.paper:InstGlow",
-    ("rqvae", "modern"): "soli.systems.rqvae.separator:RQVAE",
-    ("rqvae", "paper"): "soli.systems.rqvae.paper:RQVAEPaper",
-    ("rqvae", "music"): "soli.systems.rqvae.music.separator:RQVAEMusic",
-    ("hpss", "classical"): "soli.baselines.hpss:HPSS",
-    ("repet", "classical"): "soli.baselines.repet:Repet",
-    ("nmf", "classical"): "soli.baselines.nmf:NMF",
-    ("open_unmix", "paper"): "soli.baselines.open_unmix:OpenUnmix",
-    ("wave_unet", "paper"): "soli.baselines.wave_unet:WaveUNet",
-    ("conv_tasnet", "paper"): "soli.baselines.conv_tasnet:ConvTasNet",
-    ("diffusion", "paper"): "soli.baselines.diffusion.separator:Diffusion",
-    ("demucs", "paper"): "soli.baselines.demucs_architecture:DemucsArchitecture",
-    ("gan_prior", "paper"): "soli.baselines.gan_prior.separator:GANPrior",
-}
-"""(system, preset) -> where its class is; the class has `__init__(self, config)` and a `Config` dataclass."""
 
 BUNDLED: Mapping[str, str] = {
     "default": "classcond-modern",
     "classcond": "classcond-modern",
+    "latentcluster": "latentcluster",
     "rqvae": "rqvae-modern",
     "rqvae-music": "rqvae-music",
 }

@@ -147,6 +147,21 @@ def test_subsets_by_size_have_all_sizes_equally_often_and_all_classes(cache: Cac
     assert chi_square(alone, dict.fromkeys(LABELS, 1 / 4)) < 16.3  # 3 degrees of freedom, p = 0.001
 
 
+def test_no_more_classes_sound_than_are_allowed(cache: Cache) -> None:
+    drawn = mixer(cache, subsets="by_size", coherent=0.0, largest=2)
+    subsets = [sounding(drawn.draw(index)) for index in range(400)]
+    assert chi_square(Counter(len(subset) for subset in subsets), {1: 1 / 2, 2: 1 / 2}) < 10.8
+
+
+@pytest.mark.parametrize(("fill", "expected"), [(0.0, {3}), (1.0, {4})])
+def test_what_a_song_lacks_is_filled_in_as_often_as_is_said(cache: Cache, fill: float, expected: set[int]) -> None:
+    drawn = mixer(cache, coherent=1.0, fill=fill)
+    recipes = [drawn.draw(index) for index in range(60)]
+    lacking = [r for r in recipes if any(e.track == "song3" for stem in r.stems for e in stem.excerpts)]
+    lacking = [r for r in lacking if r.stems[3].excerpts[0].track == "song3"]
+    assert {len(sounding(recipe)) for recipe in lacking} == expected
+
+
 def test_subsets_of_a_song_never_leave_silence(cache: Cache) -> None:
     drawn = mixer(cache, subsets="uniform", coherent=1.0)
     assert all(sounding(drawn.draw(index)) for index in range(100))

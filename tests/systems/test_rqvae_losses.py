@@ -9,14 +9,8 @@ import torch
 
 from soli.dsp.mel import mel_filterbank
 from soli.evaluation.metrics import si_sdr
-from soli.systems.rqvae.losses import (
-    MelDistance,
-    magnitude_distance,
-    magnitudes,
-    scale_invariant_error,
-    separation_error,
-    thresholded_snr,
-)
+from soli.losses import magnitude_distance, magnitudes
+from soli.systems.rqvae.losses import MelDistance, scale_invariant_error, separation_error, thresholded_snr
 
 RATE = 22050
 

@@ -11,6 +11,7 @@ import typer
 from soli import __version__
 from soli.cli.data import data
 from soli.cli.decode import decode
+from soli.cli.discover import discover
 from soli.cli.doctor import doctor
 from soli.cli.encode import encode
 from soli.cli.evaluate import evaluate
@@ -50,7 +51,7 @@ def options(
         typer.echo(context.get_help())
 
 
-for command in (separate, query, encode, decode, generate, train, evaluate, models, doctor):
+for command in (separate, query, discover, encode, decode, generate, train, evaluate, models, doctor):
     app.command()(command)
 app.add_typer(data)
 app.add_typer(prior)

@@ -33,7 +33,7 @@ class Panel:
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddingMap:
-    """The embedding space of one mixture in two dimensions (seed 004, figure 2).
+    """The embedding space of one mixture in two dimensions (seed 004, figure 2), or another system's latents.
 
     Attributes:
         points: `[P 2]`, one row per time-frequency bin.
@@ -42,6 +42,9 @@ class EmbeddingMap:
         centres: the mean of each class's Gaussian, `[S 2]`.
         spreads: covariance of each class's Gaussian in the plane, `[S 2 2]`.
         explained: share of the variance that each of the two axes keeps, `[2]`.
+        title: of the section.
+        about: a sentence or two before the figure.
+        unit: what the points are.
     """
 
     points: Array
@@ -50,6 +53,12 @@ class EmbeddingMap:
     centres: Array
     spreads: Array
     explained: Array
+    title: str = "The embedding space"
+    about: str = (
+        "The network gives every time\N{EN DASH}frequency bin a place in one common space, and each class a Gaussian"
+        " there. The posterior of a bin under these Gaussians is its mask."
+    )
+    unit: str = "bins"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,16 +30,14 @@ def embedding_section(figure: EmbeddingMap) -> str:
         HTML.
     """
     colours = source_colours(figure.classes)
-    counts = np.bincount(figure.labels, minlength=len(figure.classes))
+    counts, unit = np.bincount(figure.labels, minlength=len(figure.classes)), label(figure.unit)
     rows = "".join(
-        f'<li><span class="dot" style="--source: rgb{colours[name]}"></span>{label(name)}, {count} bins</li>'
+        f'<li><span class="dot" style="--source: rgb{colours[name]}"></span>{label(name)}, {count} {unit}</li>'
         for name, count in zip(figure.classes, counts, strict=True)
     )
     kept = " and ".join(f"{100 * share:.0f} %" for share in figure.explained)
     return (
-        "<section><h2>The embedding space</h2>"
-        "<p>The network gives every time\N{EN DASH}frequency bin a place in one common space, "
-        "and each class a Gaussian there. The posterior of a bin under these Gaussians is its mask.</p>"
+        f"<section><h2>{label(figure.title)}</h2><p>{label(figure.about)}</p>"
         f'<div class="space">{_scatter(figure, colours)}<ul class="legend">{rows}'
         f"<li><p>The two directions of greatest variance; they keep {kept} of it. "
         "Ellipses: one and two standard deviations of each class.</p></li></ul></div></section>"

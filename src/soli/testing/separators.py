@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from soli.errors import SoliError
-from soli.separator import Estimates, Queryable, Separator
+from soli.separator import Discoverer, Estimates, Queryable, Separator
 
 NULL_DBFS = -90.0
 TOLERANCE = 1e-4
@@ -264,6 +264,21 @@ def check_query(bench: Bench) -> None:
     _require(torch.equal(mixture, before[0]) and torch.equal(example, before[1]), "query() modified its input in place")
 
 
+def check_discover(bench: Bench) -> None:
+    """A discovery leaves its input alone, returns at least one source shaped as the mixture, and is the same twice."""
+    if not isinstance(bench.separator, Discoverer):
+        return
+    mixture = bench.noise()
+    before = mixture.clone()
+    estimates = bench.separator.discover(mixture, bench.separator.sample_rate)
+    _require(len(estimates) == len({*estimates}) > 0, f"sources {tuple(estimates)} must be distinct and at least one")
+    _check_sane(estimates, list(mixture.shape))
+    _require(torch.equal(mixture, before), "discover() modified its input in place")
+    again = bench.separator.discover(mixture, bench.separator.sample_rate)
+    same = tuple(again) == tuple(estimates) and _distance(again.stems, estimates.stems) <= TOLERANCE
+    _require(same, "a second discovery gives something else")
+
+
 CHECKS: tuple[Callable[[Bench], None], ...] = (
     check_state_kept,  # first: what it looks for, any other check would have caused already
     check_names,
@@ -278,6 +293,7 @@ CHECKS: tuple[Callable[[Bench], None], ...] = (
     check_config,
     check_save_load,
     check_query,
+    check_discover,
     check_longest,
 )
 

@@ -37,6 +37,9 @@ TASKS = {
     ("gan_prior", "paper"): "soli.baselines.gan_prior.training:GANPriorTask",
     ("flowprior", "modern"): "soli.systems.flowprior.training:FlowPriorTask",
     ("flowprior", "paper"): "soli.systems.flowprior.paper_training:InstGlowTask",
+    ("latentcluster", "modern"): "soli.systems.latentcluster.training:LatentClusterTask",
+    ("latentcluster", "slots"): "soli.systems.latentcluster.slots_training:LatentSlotsTask",
+    ("latentcluster", "paper"): "soli.systems.latentcluster.paper_training:LatentClusterPaperTask",
     ("rqvae", "modern"): "soli.systems.rqvae.training:RQVAETask",
     ("rqvae", "paper"): "soli.systems.rqvae.paper_training:RQVAEPaperTask",
 }
@@ -172,7 +175,9 @@ def train_recipe(
         _stream(mixer, recipe.training),
         recipe.training,
         Path(recipe.output),
-        validate=validation(caches, recipe.mixing.sources, precision=recipe.training.precision),
+        validate=None
+        if task.finds_sources
+        else validation(caches, recipe.mixing.sources, precision=recipe.training.precision),
         resume=resume,
         on_step=on_step and (lambda step, values: on_step(step, recipe.training.steps, values)),
     )
@@ -197,7 +202,8 @@ def build_task(recipe: Recipe) -> Task:
     separator_class, task_class = _resolve(zoo.SYSTEMS[key]), _resolve(TASKS[key])
     config = from_dict(separator_class.Config, recipe.model, where="model")
     separator = zoo.load(recipe.initial) if recipe.initial else separator_class(config)
-    _check_sources(separator.sources, recipe.mixing.sources, takes_bank=task_class.takes_bank)
+    if not task_class.finds_sources:
+        _check_sources(separator.sources, recipe.mixing.sources, takes_bank=task_class.takes_bank)
     try:
         return task_class(separator.train(), **recipe.task)
     except TypeError as error:

@@ -10,6 +10,7 @@ from soli.errors import SoliError
 
 _PROBABILITIES = (
     "coherent",
+    "fill",
     "drop",
     "polarity",
     "swap",
@@ -22,7 +23,15 @@ _PROBABILITIES = (
     "tilt",
     "reverb",
 )
-_AT_LEAST = {"gain_db": 0, "pitch_semitones": 0, "tilt_db": 0, "speed_range": 1, "tempo_range": 1, "n_mixtures": 0}
+_AT_LEAST = {
+    "gain_db": 0,
+    "pitch_semitones": 0,
+    "tilt_db": 0,
+    "speed_range": 1,
+    "tempo_range": 1,
+    "n_mixtures": 0,
+    "largest": 0,
+}
 _POSITIVE = ("segment_seconds", "reverb_seconds")
 
 
@@ -37,8 +46,10 @@ class MixingConfig:
         weights: `(collection, how often it is drawn relative to the others that hold the class)`;
             1 for a collection not named.
         coherent: fraction of mixtures taken from one song.
+        fill: probability that classes which the song of a coherent mixture lacks come from elsewhere.
         subsets: which classes sound: `"off"` leaves it to `drop`; `"uniform"` makes every non-empty subset of the
             classes that could sound equally likely, `"by_size"` every size of subset.
+        largest: `"by_size"`: at most so many classes sound; 0 for no limit.
         drop: probability that a class is silent.
         gain_db: each stem's level changes by at most this much, uniformly.
         polarity: probability of a sign flip.
@@ -66,7 +77,9 @@ class MixingConfig:
     n_mixtures: int = 0
     weights: tuple[tuple[str, float], ...] = ()
     coherent: float = 0.35
+    fill: float = 0.5
     subsets: Literal["off", "uniform", "by_size"] = "off"
+    largest: int = 0
     drop: float = 0.06
     gain_db: float = 4.0
     polarity: float = 0.5

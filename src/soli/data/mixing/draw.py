@@ -37,7 +37,7 @@ def draw_mixture(library: Library, config: MixingConfig, rng: np.random.Generato
     n_samples = round(config.segment_seconds * library.sample_rate)
     song = library.draw_song(rng) if library.songs and rng.random() < config.coherent else []
     takes = _song(library, config, rng, song, n_samples) if song else {}
-    fill = not song or rng.random() < 0.5  # half the time, classes the song lacks come from elsewhere
+    fill = not song or rng.random() < config.fill
     candidates = [name for name in config.sources if fill or name in takes]
     sounding = _sounding(candidates, config, rng)
     takes = {name: takes.get(name) or _solo(library, config, rng, name, n_samples) for name in sounding}
@@ -122,7 +122,7 @@ def _sounding(candidates: list[str], config: MixingConfig, rng: np.random.Genera
         return [name for name in candidates if rng.random() >= config.drop]
     n = len(candidates)
     if config.subsets == "by_size":
-        chosen = rng.permutation(n)[: rng.integers(1, n + 1)]
+        chosen = rng.permutation(n)[: rng.integers(1, min(n, config.largest or n) + 1)]
     else:
         chosen = np.flatnonzero(int(rng.integers(1, 2**n)) >> np.arange(n) & 1)
     return [candidates[position] for position in sorted(chosen)]

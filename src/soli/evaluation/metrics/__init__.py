@@ -21,12 +21,14 @@ from soli.evaluation.metrics.codebook import (
     purity,
 )
 from soli.evaluation.metrics.ratios import sdr_global, si_sdr, si_sdr_improvement, snr
+from soli.evaluation.metrics.reconstruction import Reconstruction, reconstruction
 from soli.evaluation.metrics.spectral import log_spectral_distance, multi_resolution_spectral_distance
 
 __all__ = [
     "Assignment",
     "BSSEval",
     "ClusterTable",
+    "Reconstruction",
     "adjusted_rand_index",
     "assignment_entropy",
     "best_permutation_si_sdr",
@@ -42,6 +44,7 @@ __all__ = [
     "null_residual",
     "perplexity",
     "purity",
+    "reconstruction",
     "sdr_global",
     "seam_energy",
     "si_sdr",

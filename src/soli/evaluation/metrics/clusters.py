@@ -12,8 +12,17 @@ from soli.dsp.stft import stft
 from soli.errors import SoliError
 from soli.evaluation.metrics.assignment import assign
 from soli.evaluation.metrics.ratios import si_sdr
+from soli.nn.silhouette import check_labels, silhouette
 
-_ROWS = 1024  # distances at a time
+__all__ = [
+    "Assignment",
+    "ClusterTable",
+    "assignment_entropy",
+    "best_permutation_si_sdr",
+    "cluster_table",
+    "silhouette",
+]
+
 _WORST_DB = 1000.0  # stands for infinity where numbers must be added
 
 
@@ -97,7 +106,7 @@ def assignment_entropy(labels: Tensor, *, with_noise: bool = False) -> Tensor:
     Raises:
         SoliError: the labels are not integers with at least one axis.
     """
-    _check_labels(labels)
+    check_labels(labels)
     labels = labels.long().clamp(min=-1)
     first = -1 if with_noise else 0
     names = torch.arange(first, int(labels.max().item()) + 1 if labels.numel() else first, device=labels.device)
@@ -135,40 +144,6 @@ def best_permutation_si_sdr(references: Tensor, estimates: Tensor) -> Assignment
     return Assignment(chosen.masked_fill(order < 0, float("nan")), order)
 
 
-def silhouette(features: Tensor, labels: Tensor) -> Tensor:
-    """Mean over points of how much nearer its own cluster is than the next (Rousseeuw 1987), Euclidean distance.
-
-    A point alone in its cluster, and one equally near to both, counts 0. Noise is left out.
-
-    Args:
-        features: `[N D]`.
-        labels: cluster of each point, integers `[N]`; a negative one is noise.
-
-    Returns:
-        A number from -1 to 1; NaN for fewer than two clusters, or when every point is alone.
-
-    Raises:
-        SoliError: the shapes do not fit, or the labels are not integers.
-    """
-    _check_labels(labels)
-    if features.ndim != 2 or labels.shape != features.shape[:1]:
-        raise SoliError(f"features {list(features.shape)}, labels {list(labels.shape)}; [N D] and [N] are needed")
-    features, labels = features[labels >= 0].double(), labels[labels >= 0]
-    names, member, sizes = labels.unique(return_inverse=True, return_counts=True)
-    if not 2 <= len(names) < len(labels):
-        return torch.tensor(float("nan"), dtype=torch.float64, device=features.device)
-    clusters = torch.nn.functional.one_hot(member).double()
-    total = features.new_zeros(())
-    for points, own in zip(features.split(_ROWS), clusters.split(_ROWS), strict=True):
-        distances = torch.cdist(points, features, compute_mode="donot_use_mm_for_euclid_dist") @ clusters
-        inside = (distances * own).sum(1) / (own @ (sizes - 1).double()).clamp(min=1)
-        outside = (distances / sizes).masked_fill(own > 0, float("inf")).amin(1)
-        widest = torch.maximum(inside, outside)
-        scores = torch.where(widest > 0, (outside - inside) / widest, 0.0)
-        total = total + scores.where(own @ sizes.double() > 1, 0.0).sum()
-    return total / len(labels)
-
-
 def _pair(values: Tensor) -> Tensor:
     """SI-SDR of every pair, `[S K]` -> the estimate of each reference `[S]`, -1 for none."""
     order = torch.full((len(values),), -1, device=values.device)
@@ -180,9 +155,3 @@ def _pair(values: Tensor) -> Tensor:
         chosen = torch.tensor(assign(scores.mT), device=order.device)
         order[sounding[chosen]] = torch.arange(len(chosen), device=order.device)
     return order
-
-
-def _check_labels(labels: Tensor) -> None:
-    """Refuse what cannot be counted."""
-    if labels.is_floating_point() or labels.ndim < 1:
-        raise SoliError(f"labels of type {labels.dtype}, shape {list(labels.shape)}; integers [... N] are needed")

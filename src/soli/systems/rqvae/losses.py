@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from soli.dsp.mel import mel_filterbank
+from soli.losses import magnitudes
 
 _LOG_FLOOR = 1e-5
 
@@ -49,25 +50,6 @@ class MelDistance(nn.Module):
 
     def _mel(self, waveform: Tensor, length: int) -> Tensor:
         return magnitudes(waveform, length, length // 4, n_fft=max(512, length)) @ getattr(self, f"bank{length}")
-
-
-def magnitudes(waveform: Tensor, length: int, hop_length: int, *, n_fft: int | None = None) -> Tensor:
-    """Magnitudes through a Hann window of unit energy.
-
-    Args:
-        waveform: `[... T]`.
-        length: of the window.
-        hop_length: between frames.
-        n_fft: length of the transform, the window's by default.
-
-    Returns:
-        `[... N F]`.
-    """
-    window = torch.hann_window(length, device=waveform.device)
-    window = window / torch.linalg.vector_norm(window)
-    padded = nn.functional.pad(waveform, (length // 2, length // 2))
-    spectrum = torch.fft.rfft(padded.unfold(-1, length, hop_length) * window, n=n_fft)
-    return (spectrum.real.square() + spectrum.imag.square() + 1e-12).sqrt()
 
 
 def separation_error(references: Tensor, estimates: Tensor, *, floor_db: float, n_samples: int) -> Tensor:
@@ -138,26 +120,3 @@ def _levels(references: Tensor) -> tuple[Tensor, Tensor]:
     power = references.square().mean(dim=-1)
     least = 1e-3 * references.sum(dim=1, keepdim=True).square().mean(dim=-1)
     return torch.maximum(power, least) + 1e-9, (power > least) & (power > 1e-8)
-
-
-def magnitude_distance(references: Tensor, estimates: Tensor, windows: tuple[int, ...]) -> Tensor:
-    """Spectral convergence of square roots of magnitudes at several resolutions: errors relative to each source's own.
-
-    Where a source is silent, errors are relative to -30 dB of the mixture.
-
-    Args:
-        references: `[B S T]`.
-        estimates: `[B S T]`.
-        windows: window lengths in samples; frames overlap by half.
-
-    Returns:
-        Mean over items, sources and resolutions.
-    """
-    distances = []
-    for length in windows:
-        truth, guess = (magnitudes(x, length, length // 2) for x in (references, estimates))
-        mixture = magnitudes(references.sum(dim=1, keepdim=True), length, length // 2)
-        level = torch.maximum(truth.mean(dim=(-2, -1)), 0.03 * mixture.mean(dim=(-2, -1))) + 1e-4
-        error = (truth.sqrt() - guess.sqrt()).square().mean(dim=(-2, -1))
-        distances.append((error / level).sqrt().mean())
-    return torch.stack(distances).mean()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from soli.losses import Task
+from soli.losses import Task, magnitude_distance
 from soli.systems.rqvae import subsets
 from soli.systems.rqvae.codebook_start import CodebookStart
-from soli.systems.rqvae.losses import magnitude_distance, separation_error
+from soli.systems.rqvae.losses import separation_error
 from soli.systems.rqvae.separator import RQVAE
 
 
