@@ -19,10 +19,12 @@ class Task(nn.Module, abc.ABC, Generic[S]):
 
     Attributes:
         separator: the model whose weights are exported.
+        takes_multitracks: whether it is given unlabelled stems and an example of each, `[B 2 S C T]`.
         takes_bank: whether the stems may have more classes than the separator, behind those: a bank of interference.
     """
 
     separator: S
+    takes_multitracks: ClassVar[bool] = False
     takes_bank: ClassVar[bool] = False
 
     @property

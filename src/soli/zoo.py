@@ -33,6 +33,8 @@ SYSTEMS: Mapping[tuple[str, str], str] = {
     ("mask_inference", "paper"): "soli.baselines.mask_inference:MaskInference",
     ("flowprior", "modern"): "soli.systems.flowprior.separator:FlowPrior",
     ("flowprior", "paper"): "soli.systems.flowprior.paper:InstGlow",
+    ("vqquery", "modern"): "soli.systems.vqquery.separator:VQQuery",
+    ("vqquery", "paper"): "soli.systems.vqquery.paper:VQQueryPaper",
     ("rqvae", "modern"): "soli.systems.rqvae.separator:RQVAE",
     ("rqvae", "paper"): "soli.systems.rqvae.paper:RQVAEPaper",
     ("rqvae", "music"): "soli.systems.rqvae.music.separator:RQVAEMusic",
