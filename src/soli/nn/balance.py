@@ -7,7 +7,9 @@ from torch import Tensor
 
 
 @torch.no_grad()
-def balanced_assignment(scores: Tensor, *, temperature: float = 0.05, n_iterations: int = 3) -> Tensor:
+def balanced_assignment(
+    scores: Tensor, *, temperature: float = 0.05, n_iterations: int = 3, strength: float = 1.0
+) -> Tensor:
     """Soft assignments of items to classes that score high and give every class the same number of items.
 
     Maximises the scores plus `temperature` times the entropy; after the last iteration each item's row sums to one, and
@@ -17,6 +19,8 @@ def balanced_assignment(scores: Tensor, *, temperature: float = 0.05, n_iteratio
         scores: `[M V]`, such as cosines; the higher, the better an item fits a class.
         temperature: the lower, the harder the assignment.
         n_iterations: of Sinkhorn; 0 gives the softmax of the scores, which balances nothing.
+        strength: exponent of the correction of the columns, 0 to 1. Less than 1 lets common classes keep more items, as
+            a divergence from balance instead of balance itself does (Chizat et al. 2018).
 
     Returns:
         `[M V]`, rows sum to one.
@@ -24,6 +28,6 @@ def balanced_assignment(scores: Tensor, *, temperature: float = 0.05, n_iteratio
     logs = scores.double() / temperature
     logs = logs - logs.logsumexp(dim=1, keepdim=True)
     for _ in range(n_iterations):
-        logs = logs - logs.logsumexp(dim=0, keepdim=True)
+        logs = logs - strength * logs.logsumexp(dim=0, keepdim=True)
         logs = logs - logs.logsumexp(dim=1, keepdim=True)
     return logs.exp().to(scores.dtype)

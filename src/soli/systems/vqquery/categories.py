@@ -65,13 +65,13 @@ class Categories(nn.Module):
         self.ready.fill_(True)
 
     @torch.no_grad()
-    def learn(self, embeddings: Tensor, remembered: Tensor, *, balanced: bool) -> Tensor:
+    def learn(self, embeddings: Tensor, remembered: Tensor, *, balance: float) -> Tensor:
         """Assign embeddings, move the codes towards what they got, and restart those nobody uses.
 
         Args:
             embeddings: of a batch, `[M D]`.
             remembered: of earlier batches, `[P D]`; the balance is struck over both.
-            balanced: whether all codes are to be used alike.
+            balance: how strongly all codes are to be used alike, 0 to 1.
 
         Returns:
             Codes of the batch, `[M]`.
@@ -80,8 +80,8 @@ class Categories(nn.Module):
         codes = []
         for codebook in self.quantizer.codebooks:
             found = codebook.nearest(residual)
-            if balanced and len(residual):
-                found = _balanced(torch.cat((residual, known)), codebook.entries())[: len(residual)]
+            if balance and len(residual):
+                found = _balanced(torch.cat((residual, known)), codebook.entries(), balance)[: len(residual)]
             codes.append(found)
             codebook.learn(residual, found)
             entries = codebook.entries()
@@ -96,7 +96,7 @@ class Categories(nn.Module):
         return total
 
 
-def _balanced(rows: Tensor, entries: Tensor) -> Tensor:
-    """Codes of rows `[M D]` by cosine, used alike."""
+def _balanced(rows: Tensor, entries: Tensor, strength: float) -> Tensor:
+    """Codes of rows `[M D]` by cosine, used more or less alike."""
     scores = F.normalize(rows, dim=-1) @ F.normalize(entries, dim=-1).T
-    return balanced_assignment(scores).argmax(dim=-1)
+    return balanced_assignment(scores, strength=strength).argmax(dim=-1)

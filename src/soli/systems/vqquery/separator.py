@@ -59,14 +59,16 @@ class VQQuery(CodeSeparator):
             `[B len(wanted) T]`.
         """
         level = mixture.square().mean(dim=-1, keepdim=True).sqrt() / USUAL_LEVEL
-        found = self.network.describe(mixture / torch.where(level > _SILENCE, level, 1.0))
+        level = torch.where(level > _SILENCE, level, 1.0)
+        found = self.network.describe(mixture / level)
+        spectrogram = found.spectrogram * level[..., None]
         shares = self.network.logits(found.bins, queries).softmax(dim=1)
         stems = mixture.new_empty(len(mixture), len(wanted), mixture.shape[-1])
         for place, query in enumerate(wanted):  # one at a time stays in the cache
             share = shares[:, query]
-            masked = torch.cat((share, share[..., -1:]), dim=-1) * found.spectrogram
+            masked = torch.cat((share, share[..., -1:]), dim=-1) * spectrogram
             stems[:, place] = synthesise(masked, self.config.n_fft, self.config.hop_length, mixture.shape[-1])
-        return stems * torch.where(level > _SILENCE, level, 1.0)[:, None]
+        return stems
 
     @torch.inference_mode()
     def query(

@@ -45,7 +45,7 @@ class VQQueryTask(Task[VQQuery]):
         quantized: queries are codes in the end; else each stem is asked for by its own embedding throughout, and the
             codes follow without being used.
         consistent: the target of a code is the sum of all stems that have it; else one of them.
-        balanced: all codes are to be used alike; else each stem has the nearest.
+        balance: how strongly all codes are to be used alike, 0 (each stem has the nearest) to 1.
         start_after: steps of the continuous warm-up; 0 starts the codes as soon as there are enough embeddings.
         blend_steps: over which queries move from embeddings to codes.
         memory: embeddings from which the codes start and over which they are balanced.
@@ -56,7 +56,7 @@ class VQQueryTask(Task[VQQuery]):
         floor_db: error below which nothing more is to gain.
 
     Raises:
-        SoliError: for a memory that is too small for the codes to start from.
+        SoliError: for a memory that is too small for the codes to start from, and a balance outside its range.
     """
 
     takes_multitracks: ClassVar[bool] = True
@@ -68,7 +68,7 @@ class VQQueryTask(Task[VQQuery]):
         *,
         quantized: bool = True,
         consistent: bool = True,
-        balanced: bool = True,
+        balance: float = 0.5,
         start_after: int = 300,
         blend_steps: int = 300,
         memory: int = 1024,
@@ -81,8 +81,10 @@ class VQQueryTask(Task[VQQuery]):
         super().__init__()
         if memory < separator.config.codebook_size:
             raise SoliError(f"task.memory = {memory}; allowed: at least {separator.config.codebook_size}, one a code")
+        if not 0 <= balance <= 1:
+            raise SoliError(f"task.balance = {balance}; allowed: 0 to 1")
         self.separator = separator
-        self.quantized, self.consistent, self.balanced = quantized, consistent, balanced
+        self.quantized, self.consistent, self.balance = quantized, consistent, balance
         self.start_after, self.blend_steps = start_after, blend_steps
         self.weights = {"contrast": contrast_weight, "agreement": agreement_weight, "silence": silence_weight}
         self.temperature, self.floor_db = temperature, floor_db
@@ -129,7 +131,7 @@ class VQQueryTask(Task[VQQuery]):
                 return None
             categories.start(self.memory.held())
             self.started.copy_(self.steps)
-        codes = categories.learn(rows, self.memory.held(), balanced=self.balanced)
+        codes = categories.learn(rows, self.memory.held(), balance=self.balance)
         self.memory.add(rows)
         return codes
 
