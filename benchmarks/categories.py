@@ -1,8 +1,8 @@
 """Did a codebook find the sources? Writes benchmarks/results/categories.{json,md}.
 
 Labelled multitracks, such as those of recipes/data/multitracks.toml, are asked four things. Which code do isolated
-excerpts of each class have (up to so many of a class; seed 000's eleven classes, and merged to five groups)? How well is
-each true source separated by its own code (targets summed by code), and how loud are the codes that no source of the
+excerpts of each class have (up to so many of a class; seed 000's eleven classes, and merged to five groups)? How well
+is each true source separated by its own code (targets summed by code), and how loud are the codes that no source of the
 excerpt has? Do the outputs sum to the mixture? How long does a minute take beside one pass of the trunk? With --musdb,
 codes are given the class that most of their excerpts had, and their sums are measured as stems.
 
@@ -42,7 +42,7 @@ from soli.systems.vqquery.separator import VQQuery
 from soli.zoo import load, model_info
 
 ELEVEN = ("ride", "guitar", "snare", "bass", "crash_2", "toms", "kick", "vocals", "crash_1", "misc", "overheads")
-GROUPS = {name: "drums" for name in ("ride", "snare", "crash_2", "toms", "kick", "crash_1", "overheads")} | {
+GROUPS = dict.fromkeys(("ride", "snare", "crash_2", "toms", "kick", "crash_1", "overheads"), "drums") | {
     name: name for name in ("guitar", "bass", "vocals", "misc")
 }
 MUSDB = ("vocals", "drums", "bass", "other")
@@ -245,7 +245,9 @@ def outputs_table(found: dict) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", metavar="MODEL", help="a name or folder for soli.load")
-    parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of rendered songs with drum pieces")
+    parser.add_argument(
+        "--data", type=Path, nargs="+", required=True, help="folders of rendered songs with drum pieces"
+    )
     parser.add_argument("--musdb", type=Path, help="clips of MUSDB18")
     parser.add_argument("--limit", type=int, help="only the first songs")
     parser.add_argument("--seconds", type=float, default=3.5, help="of an isolated excerpt")

@@ -142,17 +142,13 @@ def model_info(name: str | Path) -> ModelInfo:
         return _all_of(str(name), [model_info(folder) for folder in folders])
     folder = _find(name)
     header, card = _read_header(folder), _read_card(folder)
+    shared = ("system", "preset", "sources", "sample_rate", "n_parameters", "sha256")
     return ModelInfo(
         name=str(name),
-        system=header.system,
-        preset=header.preset,
-        sources=header.sources,
-        sample_rate=header.sample_rate,
-        n_parameters=header.n_parameters,
         bytes=_weights_path(folder).stat().st_size,
-        sha256=header.sha256,
         licence=card["licence"],
         summary=card["summary"],
+        **{key: getattr(header, key) for key in shared},
     )
 
 

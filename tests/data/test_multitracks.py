@@ -66,7 +66,9 @@ def test_a_coherent_mixture_is_of_one_song_at_one_moment_and_another_of_several(
     for coherent in (1.0, 0.0):
         seen = []
         for index in range(30):
-            parts = [stem.excerpts[0] for stem in mixer(cache, coherent=coherent).draw(index).stems[:5] if stem.excerpts]
+            parts = [
+                stem.excerpts[0] for stem in mixer(cache, coherent=coherent).draw(index).stems[:5] if stem.excerpts
+            ]
             assert len({(part.track, part.label, part.take, part.start) for part in parts}) >= 1
             seen.append(len({(part.track, part.start) for part in parts}))
             assert not any(part.label == "brass" for part in parts)  # silent

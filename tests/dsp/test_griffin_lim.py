@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import torch
 
 from soli.dsp.frames import analyse
@@ -27,7 +29,7 @@ def test_magnitudes_of_a_waveform_are_found_again() -> None:
 def test_the_plain_algorithm_never_gets_worse() -> None:
     magnitude = analyse(torch.randn(1, 2048, generator=torch.Generator().manual_seed(0)), 256, 64).abs()
     gaps = [gap(griffin_lim(magnitude, 256, 64, 2048, n_iterations=n, momentum=0.0), magnitude) for n in range(1, 8)]
-    assert all(later <= earlier + 1e-4 for earlier, later in zip(gaps, gaps[1:], strict=False))
+    assert all(later <= earlier + 1e-4 for earlier, later in itertools.pairwise(gaps))
 
 
 def test_it_is_the_same_every_time_and_for_every_batch() -> None:

@@ -14,7 +14,7 @@ def test_rows_are_distributions_and_enough_iterations_use_all_classes_alike() ->
 
 
 def test_it_is_the_entropic_optimum_of_all_balanced_assignments() -> None:
-    """An optimum of this problem is a diagonal scaling of exp(scores / temperature): log ratios of 2 x 2 minors agree."""
+    """The optimum is a diagonal scaling of exp(scores / temperature): log ratios of 2 x 2 minors agree."""
     torch.manual_seed(1)
     scores = torch.randn(6, 3)
     logs = balanced_assignment(scores, temperature=0.3, n_iterations=300).double().log()

@@ -51,14 +51,14 @@ def test_a_long_recording_in_segments_is_that_in_one_piece() -> None:
 
 
 @pytest.mark.parametrize("make", [small, small_paper])
-def test_codes_are_called_by_their_majority_class(make) -> None:  # noqa: ANN001
+def test_codes_are_called_by_their_majority_class(make) -> None:
     model = make()
     assert model.label(1) == "code 1"
     model.name(("bass", "hi_hat"), HISTOGRAM[:, : len(model.sources)])
     assert [model.label(code) for code in range(3)] == ["bass (code 0)", "hi_hat (code 1)", "bass (code 2)"]
 
 
-def test_names_travel_with_the_model(tmp_path) -> None:  # noqa: ANN001
+def test_names_travel_with_the_model(tmp_path) -> None:
     model = small()
     model.name(("bass", "hi_hat"), HISTOGRAM)
     loaded = zoo.load(zoo.save(model, tmp_path / "model", CARD))

@@ -172,7 +172,10 @@ def test_evaluation_learns_nothing(pairs: torch.Tensor) -> None:
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"memory": 2}, "task.memory = 2; allowed: at least 4"), ({"balance": 2.0}, "task.balance = 2.0; allowed: 0 to 1")],
+    [
+        ({"memory": 2}, "task.memory = 2; allowed: at least 4"),
+        ({"balance": 2.0}, "task.balance = 2.0; allowed: 0 to 1"),
+    ],
 )
 def test_settings_that_cannot_be_are_one_clear_line(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(SoliError, match=message):
@@ -187,7 +190,13 @@ def test_a_recipe_of_multitracks_becomes_a_model_with_names(tmp_path: Path) -> N
     rng = np.random.default_rng(0)
     for song in ("one", "two"):
         for kind in KINDS:
-            path = tmp_path / "songs" / "train" / song / f"{dict(zip(KINDS, ('bass', 'vocals', 'drums'), strict=True))[kind]}.wav"
+            path = (
+                tmp_path
+                / "songs"
+                / "train"
+                / song
+                / f"{dict(zip(KINDS, ('bass', 'vocals', 'drums'), strict=True))[kind]}.wav"
+            )
             path.parent.mkdir(parents=True, exist_ok=True)
             save(path, torch.from_numpy(sound(kind, 3 * RATE, rng)), RATE)
     recipe = tmp_path / "tiny.toml"
@@ -234,6 +243,6 @@ labels = "stems"
     assert isinstance(model, VQQuery)
     assert model.config.classes == ("bass", "drums", "vocals")
     assert torch.tensor(model.config.histogram).sum(dim=1).tolist() == [12, 12, 12]
+    recipe.write_text(recipe.read_text().replace("[multitracks]\nsegment_seconds = 0.5\nmost = 3\n", ""))
     with pytest.raises(SoliError, match=r"vqquery/modern learns from \[multitracks\]; allowed: that table, and no"):
-        recipe.write_text(recipe.read_text().replace("[multitracks]\nsegment_seconds = 0.5\nmost = 3\n", ""))
         run_recipe(recipe, [], False)

@@ -1,4 +1,4 @@
-"""Waveforms from magnitudes alone: Griffin and Lim's alternating projections (1984) with momentum (Perraudin et al. 2013)."""
+"""Waveforms from magnitudes: Griffin and Lim's projections (1984) with momentum (Perraudin et al. 2013)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Assignments that use every class alike: optimal transport by Sinkhorn's iterations (Cuturi 2013; Caron et al. 2020)."""
+"""Assignments that use every class alike: optimal transport by Sinkhorn's iterations (Cuturi 2013)."""
 
 from __future__ import annotations
 

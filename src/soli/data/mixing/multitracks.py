@@ -1,7 +1,7 @@
 """Mixtures of unlabelled stems, each beside another excerpt of the same recording.
 
 What a song's stems are called is never looked at: all that is known of a stem is that two excerpts of its recording
-are of one source. Recipes are those of `soli.data.mixing.recipe`: first the stems of the mixture, then as many examples.
+are of one source. Recipes are those of `soli.data.mixing.recipe`: the stems of the mixture, then as many examples.
 """
 
 from __future__ import annotations
@@ -122,8 +122,8 @@ class MultitrackMixer(Mixer):
             coherent=coherent,
             stems=tuple(
                 stem
-                for place in (0, 1)
-                for stem in (*(self._stem(rng, number, pair[place]) for number, pair in enumerate(pairs)), *empty)
+                for excerpts in ([pair[0] for pair in pairs], [pair[1] for pair in pairs])
+                for stem in (*(self._stem(rng, number, part) for number, part in enumerate(excerpts)), *empty)
             ),
             bandwidth=min((pair[2] for pair in pairs), default=library.sample_rate / 2),
             swapped=False,

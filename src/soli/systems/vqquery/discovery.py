@@ -86,21 +86,32 @@ class CodeSeparator(MonoSeparator):
         """
         if mixture.ndim != 2:
             raise SoliError(f"mixture shape {list(mixture.shape)}; allowed: [C T], as each has sources of its own")
-        stems = self.separate(mixture, sample_rate).stems
-        window = max(round(self.config.window_seconds * sample_rate), 1)
+        return self.found_in(self.separate(mixture, sample_rate))
+
+    def found_in(self, estimates: Estimates) -> Estimates:
+        """What `discover` finds, from what `separate` has made already.
+
+        Args:
+            estimates: of every code, `[N C T]`.
+
+        Returns:
+            As `discover`.
+        """
+        stems, mixture = estimates.stems, estimates.mixture
+        window = max(round(self.config.window_seconds * estimates.sample_rate), 1)
         activity = window_levels(stems, mixture, window)
         energy = _decibels(stems.square().mean(dim=(-2, -1)), mixture.square().mean())
         heard = [code for code in energy.argsort(descending=True).tolist() if self._sounds(activity[code])]
         return Estimates(
             stems[heard],
             sources=tuple(self.label(code) for code in heard),
-            sample_rate=sample_rate,
+            sample_rate=estimates.sample_rate,
             mixture=mixture,
             info={
                 "codes": heard,
                 "energy_db": energy[heard].tolist(),
                 "activity_db": activity[heard].tolist(),
-                "window_seconds": window / sample_rate,
+                "window_seconds": window / estimates.sample_rate,
                 "silent": [self.label(code) for code in range(len(stems)) if code not in heard],
             },
         )

@@ -40,7 +40,9 @@ class MelLevels(nn.Module):
         top = hz_to_mel(torch.tensor(nyquist, dtype=torch.float64))
         centres = torch.linspace(0, float(top), config.n_mels + 2, dtype=torch.float64)[1:-1]
         self.register_buffer("to_mel", (filters @ between).T.float().contiguous(), persistent=False)
-        self.register_buffer("to_bins", _interpolation(hz_to_mel(bins), centres).T.float().contiguous(), persistent=False)
+        self.register_buffer(
+            "to_bins", _interpolation(hz_to_mel(bins), centres).T.float().contiguous(), persistent=False
+        )
 
     def forward(self, waveform: Tensor) -> Tensor:
         """`[... T]` -> `[... N K]`, about -1 for silence to 1."""

@@ -1,7 +1,7 @@
 """The modern network: one trunk describes every bin of a mixture, and light heads let the codes share it out.
 
-Order of the signal: `magnitude_planes` -> `BandSplit` -> trunk -> `BandMerge` -> heads -> softmax over codes. A head is a
-vector made from its code's, so that all codes cost one pass of the trunk, and any vector of that space is a query.
+Order of the signal: `magnitude_planes` -> `BandSplit` -> trunk -> `BandMerge` -> heads -> softmax over codes. A head is
+a vector made from its code's, so that all codes cost one pass of the trunk, and any vector of that space is a query.
 """
 
 from __future__ import annotations

@@ -39,9 +39,7 @@ class VQQueryPaper(CodeSeparator):
         self.levels = MelLevels(config)
         self.encoder = MelEncoder(config)
         self.generator = MelGenerator(config)
-        self.quantizer = ResidualQuantizer(
-            1, config.codebook_size, config.code_size, decay=_DECAY, threshold=_RESTART
-        )
+        self.quantizer = ResidualQuantizer(1, config.codebook_size, config.code_size, decay=_DECAY, threshold=_RESTART)
         self.register_buffer("ready", torch.zeros((), dtype=torch.bool))
 
     @torch.inference_mode()

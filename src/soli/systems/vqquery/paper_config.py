@@ -9,7 +9,7 @@ from soli.errors import SoliError
 
 @dataclass(frozen=True, kw_only=True)
 class VQQueryPaperConfig:
-    """Paper preset. Rate, frames, hop, window, bands and N are measured on the authors' page; the rest is reconstructed.
+    """Paper preset. Rate, frames, hop, window, bands and N are those of the authors' page; the rest is reconstructed.
 
     Attributes:
         codebook_size: N, categories.

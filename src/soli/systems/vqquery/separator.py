@@ -71,9 +71,7 @@ class VQQuery(CodeSeparator):
         return stems
 
     @torch.inference_mode()
-    def query(
-        self, mixture: Tensor, example: Tensor, sample_rate: int, mode: QueryMode = "code"
-    ) -> Estimates:
+    def query(self, mixture: Tensor, example: Tensor, sample_rate: int, mode: QueryMode = "code") -> Estimates:
         """Extract what sounds like an isolated example.
 
         Args:

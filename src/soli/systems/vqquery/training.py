@@ -1,7 +1,7 @@
 """What the modern preset learns from: unlabelled stems, and another excerpt of each.
 
-Until the codes start, every stem is asked for by its own embedding. Then k-means on the embeddings seen of late gives the
-codes, and for `blend_steps` the queries move from the embeddings to the codes.
+Until the codes start, every stem is asked for by its own embedding. Then k-means on the embeddings seen of late gives
+the codes, and for `blend_steps` the queries move from the embeddings to the codes.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ class VQQueryTask(Task[VQQuery]):
 
     takes_multitracks: ClassVar[bool] = True
     steps: Tensor
+    started: Tensor
 
     def __init__(
         self,
@@ -142,6 +143,9 @@ class VQQueryTask(Task[VQQuery]):
             asked: embeddings of the examples, `[M D]`.
             codes: of the stems, `[M]`.
             present: where these are, `[B S]`.
+
+        Returns:
+            Queries, targets, and which count.
         """
         own = asked.new_zeros(*present.shape, asked.shape[-1])
         own[present] = asked
@@ -176,6 +180,4 @@ class VQQueryTask(Task[VQQuery]):
             spectrograms = analyse(stems, config.n_fft, config.hop_length)
             flat = torch.view_as_real(spectrograms).flatten(2)
             targets = torch.view_as_complex((asked.targets @ flat).unflatten(-1, (*spectrograms.shape[2:], 2)))
-            return separation_losses(
-                mask_sums(shares, found.spectrogram, targets), asked.valid, floor_db=self.floor_db
-            )
+            return separation_losses(mask_sums(shares, found.spectrogram, targets), asked.valid, floor_db=self.floor_db)
