@@ -19,8 +19,8 @@ class SlakhPieces(Slakh):
     """The same folders as `Slakh`, as `soli data render` writes them with `drum_pieces = true`.
 
     Where a drum kit has its pieces beside it, they take its place and its overheads are one more stem; all have the
-    labels `("drums", piece)`. Stems that the metadata call a voice are labelled `("vocals",)`. The mixture is the sum of all
-    these stems: the file of the mixture does not hold the overheads.
+    labels `("drums", piece)`. Stems that the metadata call a voice are labelled `("vocals",)`. The mixture is the sum
+    of all these stems: the file of the mixture does not hold the overheads.
     """
 
     name = "slakh_pieces"

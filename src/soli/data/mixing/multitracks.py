@@ -77,9 +77,7 @@ class MultitrackMixer(Mixer):
         SoliError: when there is no stem, or a weight names an unknown collection.
     """
 
-    def __init__(  # pyright: ignore[reportMissingSuperCall]
-        self, caches: list[Cache], config: MultitrackConfig, *, seed: int = 0, split: str = "train"
-    ) -> None:
+    def __init__(self, caches: list[Cache], config: MultitrackConfig, *, seed: int = 0, split: str = "train") -> None:
         self.multitracks, self.seed = config, seed
         labels = {stem.label for cache in caches for stem in cache.stems if stem.split == split}
         if not labels:

@@ -82,7 +82,7 @@ class QueryNetwork(nn.Module):
         Returns:
             `[B M N F-1]`; their softmax over M are the shares.
         """
-        heads = self.heads(queries)
         flat = bins.flatten(2)
-        found = torch.matmul(heads[..., 1:].to(flat.dtype), flat) + heads[..., :1].to(flat.dtype)
+        heads = self.heads(queries).to(flat.dtype).expand(len(flat), -1, -1)
+        found = torch.baddbmm(heads[..., :1], heads[..., 1:], flat)
         return found.float().unflatten(-1, tuple(bins.shape[2:]))
