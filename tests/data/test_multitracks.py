@@ -77,7 +77,7 @@ def test_a_coherent_mixture_is_of_one_song_at_one_moment_and_another_of_several(
 
 def test_equal_indices_give_equal_mixtures_for_any_number_of_workers(cache: Cache) -> None:
     drawn = mixer(cache, gain_db=6.0, polarity=0.5, speed=0.5)
-    for n_workers in (0, 2):
+    for n_workers in (0, 1):
         stream = batches(drawn, batch_size=2, first=3, n_workers=n_workers)
         for first in (3, 5):
             due = np.stack([drawn.mixture(first), drawn.mixture(first + 1)])
