@@ -20,12 +20,14 @@ class Task(nn.Module, abc.ABC, Generic[S]):
 
     Attributes:
         separator: the model whose weights are exported.
+        takes_multitracks: whether it is given unlabelled stems and an example of each, `[B 2 S C T]`.
         takes_bank: whether the stems may have more classes than the separator, behind those: a bank of interference.
         finds_sources: whether the separator finds sources by itself, so that the classes of the mixtures are not its
             own, and no labelled song can choose a checkpoint.
     """
 
     separator: S
+    takes_multitracks: ClassVar[bool] = False
     takes_bank: ClassVar[bool] = False
     finds_sources: ClassVar[bool] = False
 

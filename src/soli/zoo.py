@@ -19,7 +19,7 @@ from soli.devices import resolve_device
 from soli.disk import write_whole
 from soli.errors import SoliError
 from soli.systems.flowprior.names import DEFAULT_PRIORS, PRIORS
-from soli.systems.registry import SYSTEMS
+from soli.systems.registry import BUNDLED, SYSTEMS
 
 if TYPE_CHECKING:
     import torch
@@ -28,16 +28,6 @@ if TYPE_CHECKING:
     from soli.separator import Separator
 
 FORMAT = 1
-
-BUNDLED: Mapping[str, str] = {
-    "default": "classcond-modern",
-    "classcond": "classcond-modern",
-    "latentcluster": "latentcluster",
-    "rqvae": "rqvae-modern",
-    "rqvae-music": "rqvae-music",
-}
-"""Name a user may load -> its folder under `WEIGHTS`."""
-
 WEIGHTS = Path(__file__).parent / "weights"
 CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "model.safetensors", "card.md"
 PICKLES = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth", ".th")
@@ -124,17 +114,13 @@ def model_info(name: str | Path) -> ModelInfo:
         return _all_of(str(name), [model_info(folder) for folder in folders])
     folder = _find(name)
     header, card = _read_header(folder), _read_card(folder)
+    shared = ("system", "preset", "sources", "sample_rate", "n_parameters", "sha256")
     return ModelInfo(
         name=str(name),
-        system=header.system,
-        preset=header.preset,
-        sources=header.sources,
-        sample_rate=header.sample_rate,
-        n_parameters=header.n_parameters,
         bytes=_weights_path(folder).stat().st_size,
-        sha256=header.sha256,
         licence=card["licence"],
         summary=card["summary"],
+        **{key: getattr(header, key) for key in shared},
     )
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from soli.nn.adversarial import frozen, gradient_penalty, squared_slopes
+from soli.nn.adversarial import AdaptiveR1, frozen, gradient_penalty, hinge_loss, squared_slopes
 
 
 class Linear(nn.Module):
@@ -99,3 +99,32 @@ def test_a_critic_that_is_flat_gets_finite_gradients() -> None:
     assert penalty.item() == pytest.approx(1, abs=1e-4)
     assert network.weight.grad is not None
     assert torch.isfinite(network.weight.grad).all()
+
+
+def test_the_hinge_is_zero_beyond_its_margins_and_its_slopes_are_halves() -> None:
+    real, fake = torch.tensor([1.5, 0.2]).requires_grad_(), torch.tensor([-2.0, 0.5]).requires_grad_()
+    loss = hinge_loss(real, fake)
+    assert loss.item() == pytest.approx(0.5 * (0.8 / 2 + 1.5 / 2))
+    loss.backward()
+    assert real.grad is not None
+    assert fake.grad is not None
+    assert real.grad.tolist() == [0.0, -0.25]
+    assert fake.grad.tolist() == [0.0, 0.25]
+
+
+def test_the_r1_penalty_of_a_quadratic_critic_is_that_of_calculus() -> None:
+    x = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
+    matrix = torch.randn(3, 3, generator=torch.Generator().manual_seed(1))
+    slopes = squared_slopes(lambda rows: torch.einsum("bi,ij,bj->b", rows, matrix, rows), x)
+    torch.testing.assert_close(slopes, (x @ (matrix + matrix.T)).square().sum(dim=1))
+
+
+def test_the_weight_of_r1_falls_while_the_critic_doubts_and_rises_while_it_is_sure() -> None:
+    weight = AdaptiveR1(largest=10.0, step=0.01)
+    sure, doubtful = (torch.ones(4), -torch.ones(4)), (torch.zeros(4), torch.zeros(4))
+    assert float(weight.observe(*sure)) == 10.0
+    fallen = [float(weight.observe(*doubtful)) for _ in range(120)]
+    assert fallen[0] == pytest.approx(9.9)
+    assert fallen[-1] == 0.0
+    assert float(weight.observe(*sure)) == pytest.approx(0.1)
+    assert "share" in weight.state_dict()  # a resumed training goes on with it

@@ -23,7 +23,10 @@ def query(
         str | None, typer.Option(help="Seconds of INPUT in which it is alone, such as 12.0-19.5.", metavar="START-STOP")
     ] = None,
     mode: Annotated[
-        str | None, typer.Option(help="How to decide: likelihood or posterior; by default the model's own way.")
+        str | None,
+        typer.Option(
+            help="likelihood or posterior (classcond), code or embedding (vqquery); by default the model's own."
+        ),
     ] = None,
     out: OUT = Path("stems"),
     model: MODEL = "default",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from soli.cli.options import DEVICE, MODEL
 from soli.errors import SoliError
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ report = typer.Typer(
     name="report",
     cls=_LeaderboardFirst,
     help="Write HTML pages that need nothing else: `soli report results.json... --out page.html` compares models, "
-    "`soli report tracks DIR` plays songs of a dataset.",
+    "`soli report tracks DIR` plays songs of a dataset, `soli report codes SONG...` shows what a codebook of sources "
+    "makes of songs.",
     no_args_is_help=True,
 )
 
@@ -92,6 +94,38 @@ def tracks(
         f"up to {seconds:g} s of each from a random place."
     )
     typer.echo(write_page(out, listening_page(dataset.root.resolve().name, about, songs)))
+
+
+@report.command()
+def codes(
+    songs: Annotated[list[Path], typer.Argument(metavar="SONG...", help="Audio or video files.", show_default=False)],
+    out: PAGE,
+    model: MODEL = "vqquery",
+    start: Annotated[float, typer.Option(help="Second at which each excerpt begins.", metavar="T")] = 0.0,
+    seconds: Annotated[float, typer.Option(help="Of each song.", metavar="T")] = 6.0,
+    device: DEVICE = "auto",
+) -> None:
+    """Show what a codebook of source categories makes of songs (seed 000).
+
+    A grid of mel spectrograms with the output of every code, how often each code was chosen for each class, and what
+    sounds in each song to listen to.
+    """
+    from soli.cli.codes_reporting import grid_of, histogram_of, listen, load_codes
+    from soli.files import model_name
+    from soli.report import write_page
+    from soli.report.listening import listening_page
+
+    if start < 0 or not 0.5 <= seconds <= 60:
+        raise SoliError(f"--start {start:g} --seconds {seconds:g}; allowed: 0 or more, and 0.5 to 60")
+    check_page(out)
+    separator = load_codes(model, device)
+    heard = [listen(separator, path, start, seconds) for path in songs]
+    figures = [grid_of(separator, heard), *histogram_of(separator)]
+    about = (
+        f"{len(separator.sources)} codes of {model_name(model)}, which was told no class; {seconds:g} s of each song."
+    )
+    page = listening_page(f"Categories of {model_name(model)}", about, [song.excerpt for song in heard], figures)
+    typer.echo(write_page(out, page))
 
 
 def check_page(path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,6 +19,7 @@ from soli.data.classes import MUSDB_VALIDATION
 from soli.data.layouts import open_dataset
 from soli.data.render.excerpt import last_seconds, read_midi, render_classes
 from soli.data.render.soundfonts import open_soundfont
+from soli.data.tracks import Track
 from soli.errors import SoliError
 
 _AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".m4a")
@@ -28,6 +29,7 @@ _SHORTEST_HELD_OUT = 4.0  # seconds
 _RENDER_LEVELS = {"drums": -19.0, "bass": -20.0, "other": -19.0}  # dBFS, close to MUSDB18's stems
 _VOICE_LEVEL = -18.0
 Report = Callable[[str], None]
+Labels = Literal["coarse", "fine", "stems"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +43,8 @@ class DataSource:
         path: the folder.
         layout: `dataset`: which; "auto" tells it by the names in the folder.
         exclude: `dataset`: songs to leave out.
-        labels: `dataset`: whether a stem goes by its coarsest class, such as "other", or its finest, such as "strings".
+        labels: `dataset`: whether a stem goes by its coarsest class, such as "other", or its finest, such as "strings";
+            the stems of one class are summed. "stems" keeps every stem apart, each under its finest class.
         label: `solos`: the class.
         pattern: `solos`: which files under the folder, hidden ones aside; one that ends in no suffix, such as `**/*`,
             takes audio files alone; by default every audio file directly in it.
@@ -58,7 +61,7 @@ class DataSource:
     path: str
     layout: str = "auto"
     exclude: tuple[str, ...] = ()
-    labels: Literal["coarse", "fine"] = "coarse"
+    labels: Labels = "coarse"
     label: str = ""
     pattern: str = ""
     bandwidth: float | None = None
@@ -134,8 +137,8 @@ def _add(writer: CacheWriter, source: DataSource, report: Report) -> None:
     """Decode one source by its kind."""
     folder, name = Path(source.path), source.collection
     if source.kind == "dataset":
-        fine = source.labels == "fine"
-        add_dataset(writer, folder, name, report, layout=source.layout, exclude=source.exclude, fine=fine)
+        settings = {"layout": source.layout, "exclude": source.exclude, "labels": source.labels}
+        add_dataset(writer, folder, name, report, **settings)
     elif source.kind == "solos":
         add_solos(
             writer,
@@ -169,9 +172,9 @@ def add_dataset(
     *,
     layout: str = "auto",
     exclude: tuple[str, ...] = (),
-    fine: bool = False,
+    labels: Labels = "coarse",
 ) -> None:
-    """Add the multitracks of a dataset; stems of one class are summed.
+    """Add the multitracks of a dataset; stems of one class are summed unless every stem is to stay apart.
 
     Folders called train and validation keep their meaning, and so do the official MUSDB18 validation songs wherever
     they lie; tracks of any other split, such as test, are left out.
@@ -183,7 +186,7 @@ def add_dataset(
         report: called with one line per song.
         layout: see `soli.data.layouts`.
         exclude: songs to leave out, by name.
-        fine: stems go by their finest class instead of their coarsest.
+        labels: see `DataSource`.
 
     Raises:
         SoliError: for a folder that is no dataset of this layout, a stem of no known class, and damaged files.
@@ -195,12 +198,22 @@ def add_dataset(
         for name, stem in track.stems.items():
             if not stem.labels:
                 raise SoliError(f"{stem.path}: {name!r} belongs to no class; see soli.data.classes")
-        for label in dict.fromkeys(stem.labels[-1 if fine else 0] for stem in track.stems.values()):
-            audio = track.submix(label)
+        for label, audio in _stems_of(track, labels):
             if split == "validation" or np.abs(audio).max() > _SILENCE:
                 audio = resample(torch.from_numpy(audio), track.sample_rate, writer.sample_rate).numpy()
                 writer.add(audio, collection=collection, track=track.name, label=label, split=split)
         report(f"{track.name} ({split})")
+
+
+def _stems_of(track: Track, labels: Labels) -> Iterator[tuple[str, np.ndarray]]:
+    """Label and audio of what a track is cached as."""
+    if labels == "stems":
+        for name, stem in track.stems.items():
+            yield stem.labels[-1], track.read(name)
+        return
+    place = -1 if labels == "fine" else 0
+    for label in dict.fromkeys(stem.labels[place] for stem in track.stems.values()):
+        yield label, track.submix(label)
 
 
 def add_solos(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -58,3 +59,50 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
     shares = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device)
     norms = (squared_slopes(critic, torch.lerp(fake, real, shares)) + _SMALLEST_NORM).sqrt()
     return (norms - 1).square().mean()
+
+
+def hinge_loss(on_real: Tensor, on_fake: Tensor) -> Tensor:
+    """What a critic minimises (Lim and Ye 2017): half the sum of both classes' mean hinges.
+
+    Args:
+        on_real: scores of real examples, `[...]`.
+        on_fake: scores of made ones, `[...]`.
+
+    Returns:
+        Scalar, 0 where real scores are above 1 and the others below -1.
+    """
+    return 0.5 * (F.relu(1 - on_real).mean() + F.relu(1 + on_fake).mean())
+
+
+class AdaptiveR1(nn.Module):
+    """A weight for the R1 penalty that rises while the critic is too sure of itself, and falls else.
+
+    The critic's margin is that between its mean scores, cut to 0 and 2 and halved. The weight begins at its largest.
+
+    Args:
+        largest: the weight's bound.
+        step: by which share of it the weight changes at a time.
+        margin: above which the critic is too sure.
+    """
+
+    share: Tensor
+
+    def __init__(self, *, largest: float = 10.0, step: float = 1e-4, margin: float = 0.9) -> None:
+        super().__init__()
+        self.largest, self.step, self.margin = largest, step, margin
+        self.register_buffer("share", torch.ones(()))
+
+    @torch.no_grad()
+    def observe(self, on_real: Tensor, on_fake: Tensor) -> Tensor:
+        """Move the weight once.
+
+        Args:
+            on_real: scores of real examples, `[...]`.
+            on_fake: scores of made ones, `[...]`.
+
+        Returns:
+            The weight, a scalar from 0 to `largest`.
+        """
+        sure = (on_real.mean() - on_fake.mean()).clamp(0, 2) / 2 > self.margin
+        self.share.add_(torch.where(sure, self.step, -self.step)).clamp_(0, 1)
+        return self.largest * self.share

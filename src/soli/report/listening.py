@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from soli.report.data import Excerpt
-from soli.report.page import document
+from soli.report.data import Excerpt, Figure
+from soli.report.page import document, figure_section
 from soli.report.player import player
 from soli.report.text import duration, label
 
@@ -13,17 +13,19 @@ SONG_BUDGET = 900_000
 """Bytes of sound for one song."""
 
 
-def listening_page(title: str, about: str, songs: Sequence[Excerpt]) -> str:
+def listening_page(title: str, about: str, songs: Sequence[Excerpt], figures: Sequence[Figure] = ()) -> str:
     """Draw the page.
 
     Args:
         title: what the songs belong to.
         about: how they were chosen, in a sentence.
         songs: at least one.
+        figures: before the songs.
 
     Returns:
         HTML.
     """
+    drawn = [figure_section(figure) for figure in figures]
     parts = [_song(song, f"song-{index}", explained=index == 0) for index, song in enumerate(songs)]
     links = "".join(
         f'<li><a href="#song-{index}-title">{label(song.title)}</a></li>' for index, song in enumerate(songs)
@@ -32,7 +34,7 @@ def listening_page(title: str, about: str, songs: Sequence[Excerpt]) -> str:
         f'<header><div class="eyebrow">soli \N{MIDDLE DOT} listening</div><h1>{label(title)}</h1>'
         f'<p>{label(about)}</p><ol class="contents">{links}</ol></header>'
     )
-    return document(title, "\n".join([heading, *parts]), "Its audio is a compressed copy for listening.")
+    return document(title, "\n".join([heading, *drawn, *parts]), "Its audio is a compressed copy for listening.")
 
 
 def _song(song: Excerpt, key: str, *, explained: bool) -> str:

@@ -13,6 +13,8 @@ SYSTEMS: Mapping[tuple[str, str], str] = {
     ("latentcluster", "modern"): "soli.systems.latentcluster.separator:LatentCluster",
     ("latentcluster", "slots"): "soli.systems.latentcluster.slots:LatentSlots",
     ("latentcluster", "paper"): "soli.systems.latentcluster.paper:LatentClusterPaper",
+    ("vqquery", "modern"): "soli.systems.vqquery.separator:VQQuery",
+    ("vqquery", "paper"): "soli.systems.vqquery.paper:VQQueryPaper",
     ("rqvae", "modern"): "soli.systems.rqvae.separator:RQVAE",
     ("rqvae", "paper"): "soli.systems.rqvae.paper:RQVAEPaper",
     ("rqvae", "music"): "soli.systems.rqvae.music.separator:RQVAEMusic",
@@ -27,3 +29,12 @@ SYSTEMS: Mapping[tuple[str, str], str] = {
     ("gan_prior", "paper"): "soli.baselines.gan_prior.separator:GANPrior",
 }
 """(system, preset) -> where its class is; the class has `__init__(self, config)` and a `Config` dataclass."""
+
+BUNDLED: Mapping[str, str] = {
+    "default": "classcond-modern",
+    "classcond": "classcond-modern",
+    "latentcluster": "latentcluster",
+    "rqvae": "rqvae-modern",
+    "rqvae-music": "rqvae-music",
+}
+"""Name a user may load -> its folder under `weights`."""

@@ -126,15 +126,7 @@ def fit(
         for group in optimizer.param_groups:
             group["lr"] = rate
         stems = next(stream).to(accelerator.device)
-        module.train()
-        with accelerator.autocast():
-            losses = module(stems)
-        total = torch.stack(list(losses.values())).sum()
-        accelerator.backward(total)
-        norms = clip_gradients(task.parts, config.clip, accelerator.device)
-        for part, norm in zip(task.parts, norms.tolist(), strict=True):
-            if not math.isfinite(norm) or (len(norms) == 1 and not torch.isfinite(total)):
-                part.zero_grad(set_to_none=True)
+        losses, norms = _gradients(task, module.train(), stems, config.clip, accelerator)
         prepared.step()
         prepared.zero_grad(set_to_none=True)
         update_average(average, task, min(config.ema, (1 + progress.step) / (10 + progress.step)))
@@ -165,6 +157,21 @@ def fit(
     if config.validate_every and math.isfinite(progress.best):  # of this training, not an earlier run's
         load_checkpoint(folder / BEST, **state)
     return average
+
+
+def _gradients(
+    task: Task, module: nn.Module, stems: Tensor, clip: float, accelerator: Accelerator
+) -> tuple[dict[str, Tensor], Tensor]:
+    """Losses of a batch, and the norms `[P]` of the parts' gradients before they were clipped."""
+    with accelerator.autocast():
+        losses = module(stems)
+    total = torch.stack(list(losses.values())).sum()
+    accelerator.backward(total)
+    norms = clip_gradients(task.parts, clip, accelerator.device)
+    for part, norm in zip(task.parts, norms.tolist(), strict=True):
+        if not math.isfinite(norm) or (len(norms) == 1 and not torch.isfinite(total)):
+            part.zero_grad(set_to_none=True)
+    return losses, norms
 
 
 def learning_rate(step: int, config: FitConfig) -> float:

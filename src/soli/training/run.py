@@ -16,13 +16,14 @@ from soli import zoo
 from soli.config import from_dict, load_toml
 from soli.data.build import DataSource, open_caches
 from soli.data.cache import Cache
-from soli.data.mixing import Mixer, MixingConfig, batches
+from soli.data.mixing import Mixer, MixingConfig, MultitrackConfig, MultitrackMixer, batches
 from soli.devices import Precision, resolve_precision
 from soli.errors import SoliError
 from soli.evaluation.metrics import sdr_global
 from soli.losses import Task
 from soli.training.fit import FitConfig, fit
 from soli.training.held_out import held_out
+from soli.training.named_codes import name_codes
 from soli.training.processes import first_alone, own_share
 
 TASKS = {
@@ -40,6 +41,8 @@ TASKS = {
     ("latentcluster", "modern"): "soli.systems.latentcluster.training:LatentClusterTask",
     ("latentcluster", "slots"): "soli.systems.latentcluster.slots_training:LatentSlotsTask",
     ("latentcluster", "paper"): "soli.systems.latentcluster.paper_training:LatentClusterPaperTask",
+    ("vqquery", "modern"): "soli.systems.vqquery.training:VQQueryTask",
+    ("vqquery", "paper"): "soli.systems.vqquery.paper_training:VQQueryPaperTask",
     ("rqvae", "modern"): "soli.systems.rqvae.training:RQVAETask",
     ("rqvae", "paper"): "soli.systems.rqvae.paper_training:RQVAEPaperTask",
 }
@@ -69,6 +72,8 @@ class Recipe:
         model: overrides of the system's config.
         task: overrides of the task's weights.
         mixing: how mixtures are drawn.
+        multitracks: how mixtures of unlabelled stems are drawn, for systems that learn from these; `mixing` then says
+            nothing.
         training: how to optimise.
         initial: model folder whose weights to start from, if any.
         threads: of the CPU.
@@ -82,9 +87,15 @@ class Recipe:
     model: dict[str, Any] = field(default_factory=dict)
     task: dict[str, Any] = field(default_factory=dict)
     mixing: MixingConfig = field(default_factory=MixingConfig)
+    multitracks: MultitrackConfig | None = None
     training: FitConfig = field(default_factory=FitConfig)
     initial: str = ""
     threads: int = 0
+
+    @property
+    def drawn(self) -> MixingConfig | MultitrackConfig:
+        """How its mixtures are drawn."""
+        return self.multitracks or self.mixing
 
 
 def load_recipe(path: Path, overrides: list[str]) -> Recipe:
@@ -164,12 +175,12 @@ def train_recipe(
     task = build_task(recipe)
     calibration = import_module(CALIBRATIONS[key]) if (key := (recipe.system, recipe.preset)) in CALIBRATIONS else None
     if calibration:
-        calibration.check_length(task.separator.config, recipe.mixing.segment_seconds)
-    n_channels = 1 if recipe.mixing.mono else 2
+        calibration.check_length(task.separator.config, recipe.drawn.segment_seconds)
+    n_channels = 1 if recipe.drawn.mono else 2
     sample_rate = task.separator.sample_rate
     with first_alone():
         caches = open_caches(Path(recipe.cache), recipe.data, report, sample_rate=sample_rate, n_channels=n_channels)
-    mixer = Mixer(caches, recipe.mixing, seed=recipe.training.seed)
+    mixer = mixer_of(recipe, caches)
     trained = fit(
         task,
         _stream(mixer, recipe.training),
@@ -183,7 +194,24 @@ def train_recipe(
     )
     if calibration and own_share().is_first:
         calibration.calibrate(trained.separator, held_out(caches, recipe.mixing, recipe.training.seed, report))
+    if isinstance(mixer, MultitrackMixer) and own_share().is_first:
+        name_codes(trained.separator, caches, recipe.drawn.segment_seconds)
     return trained
+
+
+def mixer_of(recipe: Recipe, caches: list[Cache]) -> Mixer:
+    """What draws the mixtures of a recipe.
+
+    Args:
+        recipe: of stems by class, or of multitracks.
+        caches: to draw from.
+
+    Returns:
+        The mixer.
+    """
+    if recipe.multitracks:
+        return MultitrackMixer(caches, recipe.multitracks, seed=recipe.training.seed)
+    return Mixer(caches, recipe.mixing, seed=recipe.training.seed)
 
 
 def build_task(recipe: Recipe) -> Task:
@@ -202,6 +230,9 @@ def build_task(recipe: Recipe) -> Task:
     separator_class, task_class = _resolve(zoo.SYSTEMS[key]), _resolve(TASKS[key])
     config = from_dict(separator_class.Config, recipe.model, where="model")
     separator = zoo.load(recipe.initial) if recipe.initial else separator_class(config)
+    if task_class.takes_multitracks != (recipe.multitracks is not None):
+        key, other = ("multitracks", "mixing") if task_class.takes_multitracks else ("mixing", "multitracks")
+        raise SoliError(f"{recipe.system}/{recipe.preset} learns from [{key}]; allowed: that table, and no [{other}]")
     if not task_class.finds_sources:
         _check_sources(separator.sources, recipe.mixing.sources, takes_bank=task_class.takes_bank)
     try:
@@ -254,7 +285,7 @@ def card(recipe: Recipe, path: Path, trained: Task) -> str:
         Markdown.
     """
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-    seconds = recipe.training.steps * recipe.training.batch_size * recipe.mixing.segment_seconds
+    seconds = recipe.training.steps * recipe.training.batch_size * recipe.drawn.segment_seconds
     return f"""---
 licence: not stated
 summary: {recipe.system} ({recipe.preset}), trained on {", ".join(source.collection for source in recipe.data)}
@@ -265,7 +296,7 @@ summary: {recipe.system} ({recipe.preset}), trained on {", ".join(source.collect
 Sources: {", ".join(trained.separator.sources)}.
 
 Trained with `soli train {path.name}` (SHA-256 of the recipe {digest}…): {recipe.training.steps} steps of
-{recipe.training.batch_size} mixtures of {recipe.mixing.segment_seconds:g} s, {seconds / 3600:.1f} hours of mixtures.
+{recipe.training.batch_size} mixtures of {recipe.drawn.segment_seconds:g} s, {seconds / 3600:.1f} hours of mixtures.
 
 Licence, data and metrics are for whoever publishes these weights to state.
 """

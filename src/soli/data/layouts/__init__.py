@@ -9,12 +9,14 @@ from soli.data.layouts.loose import Mixtures, Solos
 from soli.data.layouts.moisesdb import MoisesDB
 from soli.data.layouts.musdb import Musdb, MusdbHQ
 from soli.data.layouts.slakh import Slakh
+from soli.data.layouts.slakh_pieces import SlakhPieces
 from soli.data.layouts.stems import BassDB, Stems
 from soli.data.tracks import Dataset
 from soli.errors import SoliError
 
 LAYOUTS: dict[str, Layout] = {
-    layout.name: layout for layout in (Musdb(), MusdbHQ(), Slakh(), MoisesDB(), BassDB(), Solos(), Stems(), Mixtures())
+    layout.name: layout
+    for layout in (Musdb(), MusdbHQ(), Slakh(), SlakhPieces(), MoisesDB(), BassDB(), Solos(), Stems(), Mixtures())
 }
 """Every layout by name, the most particular first: the first that recognises a folder is taken."""
 

@@ -7,6 +7,7 @@ own, as in seed 004). First it is drawn, as a recipe of names and numbers; then 
 from soli.data.mixing.config import PAPER_MIXING, MixingConfig
 from soli.data.mixing.loader import MixtureStream, batches
 from soli.data.mixing.mixer import Mixer
+from soli.data.mixing.multitracks import MultitrackConfig, MultitrackMixer
 from soli.data.mixing.recipe import Excerpt, MixRecipe, StemRecipe
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "Mixer",
     "MixingConfig",
     "MixtureStream",
+    "MultitrackConfig",
+    "MultitrackMixer",
     "StemRecipe",
     "batches",
 ]

@@ -48,6 +48,7 @@ class Library:
         for cache, stem in found:
             self._add(cache, stem)
         usable = [stem for _, stem in found if self._weight(stem) > 0]
+        self._usable, self._any_odds = usable, self._probabilities(usable) if usable else np.empty(0)
         self._by_class = {source: [stem for stem in usable if stem.label == source] for source in sources}
         for source, stems in self._by_class.items():
             if not stems:
@@ -69,6 +70,17 @@ class Library:
             The recording.
         """
         return self._by_class[source][rng.choice(len(self._odds[source]), p=self._odds[source])]
+
+    def draw_any(self, rng: np.random.Generator) -> CachedStem:
+        """A recording, whatever it is of, drawn by the weight of its collection and by its length.
+
+        Args:
+            rng: draws.
+
+        Returns:
+            The recording.
+        """
+        return self._usable[rng.choice(len(self._usable), p=self._any_odds)]
 
     def draw_song(self, rng: np.random.Generator) -> list[CachedStem]:
         """A song, drawn by the weight of its collection and by its length.

@@ -1,0 +1,259 @@
+"""Did a codebook find the sources? Writes benchmarks/results/categories.{json,md}.
+
+Labelled multitracks, such as those of recipes/data/multitracks.toml, are asked four things. Which code do isolated
+excerpts of each class have (up to so many of a class; seed 000's eleven classes, and merged to five groups)? How well
+is each true source separated by its own code (targets summed by code), and how loud are the codes that no source of the
+excerpt has? Do the outputs sum to the mixture? How long does a minute take beside one pass of the trunk? With --musdb,
+codes are given the class that most of their excerpts had, and their sums are measured as stems.
+
+    python benchmarks/categories.py MODEL --data DIR/test_a DIR/test_b [--musdb FOLDER]
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from clips import RESULTS, find_clips, folder_name, load_clip, machine, run, table, write_results
+from torch import Tensor
+
+from soli.audio import resample
+from soli.data.layouts import open_dataset
+from soli.data.tracks import Track
+from soli.errors import SoliError
+from soli.evaluation.metrics import (
+    class_code_histogram,
+    dead_codes,
+    homogeneity,
+    normalized_mutual_information,
+    perplexity,
+    purity,
+    sdr_global,
+    si_sdr_improvement,
+)
+from soli.files import model_name
+from soli.systems.vqquery.discovery import CodeSeparator
+from soli.systems.vqquery.separator import VQQuery
+from soli.zoo import load, model_info
+
+ELEVEN = ("ride", "guitar", "snare", "bass", "crash_2", "toms", "kick", "vocals", "crash_1", "misc", "overheads")
+GROUPS = dict.fromkeys(("ride", "snare", "crash_2", "toms", "kick", "crash_1", "overheads"), "drums") | {
+    name: name for name in ("guitar", "bass", "vocals", "misc")
+}
+MUSDB = ("vocals", "drums", "bass", "other")
+AS_MUSDB = {"hi_hat": "drums", "percussion": "drums", "drums": "drums", "bass": "bass", "vocals": "vocals"}
+SEED = {"purity": 0.52, "nmi": 0.473, "perplexity": 10.5, "dead": 3, "purity_of_groups": 0.824}
+SILENT_DBFS = -50.0
+LEAST_DB = -30.0  # a stem counts as there when it is above this, relative to the mixture
+
+
+def main(arguments: argparse.Namespace) -> None:
+    torch.set_num_threads(arguments.threads)
+    model = load(arguments.model)
+    if not isinstance(model, CodeSeparator):
+        raise SoliError(f"{arguments.model} has no codes to ask for")
+    data: dict[str, object] = {
+        "model": {"name": model_name(arguments.model), "sha256": model_info(arguments.model).sha256},
+        "machine": machine(),
+        "seed": SEED,
+    }
+    text = f"# Categories\n\n`{model_name(arguments.model)}`; seed 000's page beside it.\n\n"
+    for folder in arguments.data:
+        tracks = list(open_dataset(folder, "slakh_pieces").tracks)[: arguments.limit]
+        found = measure_codes(model, tracks, arguments.seconds, arguments.excerpts)
+        found |= measure_outputs(model, tracks, arguments.mixture_seconds, arguments.mixtures)
+        data[folder_name(folder)] = found
+        text += f"## {folder_name(folder)}, {len(tracks)} songs\n\n{codes_table(found)}\n{outputs_table(found)}\n"
+    if arguments.musdb:
+        data["musdb"] = measure_stems(model, arguments.musdb, arguments.limit)
+        rows = [(name, *(values[stem] for stem in (*MUSDB, "mean"))) for name, values in data["musdb"].items()]
+        text += f"## {folder_name(arguments.musdb)}\n\nMedian SDR in dB, whole clips.\n\n"
+        text += table(("", *MUSDB, "mean"), rows) + "\n"
+    if isinstance(model, VQQuery):
+        data["seconds_for_a_minute"] = timing = measure_time(model)
+        text += "Seconds for a minute of audio: " + ", ".join(f"{name} {value:.2f}" for name, value in timing.items())
+    write_results(arguments.output, data, text + "\n")
+
+
+def class_of(label: str) -> str:
+    """One of `ELEVEN`."""
+    return label if label in ELEVEN else "misc"
+
+
+def measure_codes(model: CodeSeparator, tracks: list[Track], seconds: float, most: int) -> dict[str, object]:
+    """Histogram of isolated excerpts, and its measures."""
+    length = round(seconds * model.sample_rate)
+    dice = np.random.default_rng(0)
+    taken: dict[str, list[Tensor]] = defaultdict(list)
+    for index in dice.permutation(len(tracks)):
+        for label, audio in stems_of(tracks[index], model.sample_rate):
+            pieces = [piece for piece in audio.split(length) if len(piece) == length and level(piece) > SILENT_DBFS]
+            for place in dice.permutation(len(pieces))[:12]:  # no class is of a few songs alone
+                if len(taken[class_of(label)]) < most:
+                    taken[class_of(label)].append(pieces[place])
+    classes, codes = [], []
+    for index, name in enumerate(ELEVEN):
+        for batch in torch.stack(taken[name]).split(32) if taken[name] else ():
+            codes.append(model.codes_of(batch))
+            classes.append(torch.full_like(codes[-1], index))
+    n_codes = len(model.sources)
+    counts = class_code_histogram(torch.cat(classes), torch.cat(codes), n_classes=len(ELEVEN), n_codes=n_codes)
+    groups = sorted(set(GROUPS.values()))
+    merged = torch.stack([sum(counts[ELEVEN.index(n)] for n in ELEVEN if GROUPS[n] == group) for group in groups])  # type: ignore[misc]
+    return {
+        "classes": ELEVEN,
+        "histogram": counts.tolist(),
+        "purity": float(purity(counts)),
+        "nmi": float(normalized_mutual_information(counts)),
+        "homogeneity": float(homogeneity(counts)),
+        "perplexity": float(perplexity(counts.sum(dim=0))),
+        "dead": int(dead_codes(counts.sum(dim=0)).sum()),
+        "purity_of_groups": float(purity(merged)),
+    }
+
+
+def stems_of(track: Track, rate: int) -> Iterator[tuple[str, Tensor]]:
+    """Label and mono audio `[T]` of each stem."""
+    for name, stem in track.stems.items():
+        audio = torch.from_numpy(track.read(name)).mean(dim=0, keepdim=True)
+        yield stem.labels[-1], resample(audio, track.sample_rate, rate)[0]
+
+
+def level(audio: Tensor) -> float:
+    """In dBFS."""
+    return float(10 * torch.log10(audio.double().square().mean() + 1e-20))
+
+
+def measure_outputs(model: CodeSeparator, tracks: list[Track], seconds: float, per_song: int) -> dict[str, object]:
+    """SI-SDR improvement by class, leakage of absent codes, and the null."""
+    length = round(seconds * model.sample_rate)
+    gains: dict[str, list[float]] = defaultdict(list)
+    by_code: list[float] = []
+    leaks: list[float] = []
+    null = -np.inf
+    for track in tracks:
+        stems = list(stems_of(track, model.sample_rate))
+        whole = torch.stack([audio for _, audio in stems])
+        labels = [class_of(label) for label, _ in stems]
+        for start in np.linspace(0, max(whole.shape[-1] - length, 0), per_song + 2).astype(int)[1:-1]:
+            part = whole[:, start : start + length]
+            mixture = part.sum(dim=0, keepdim=True)
+            there = [i for i in range(len(part)) if level(part[i]) > level(mixture) + LEAST_DB]
+            codes = model.codes_of(part[there]).tolist()
+            estimates = model.separate(mixture, model.sample_rate)
+            null = max(null, float(20 * torch.log10(estimates.residual.abs().max() + 1e-20)))
+            for code in range(len(model.sources)):
+                if code not in codes:
+                    leaks.append(level(estimates.stems[code]) - level(mixture))
+                    continue
+                members = [i for i, its in zip(there, codes, strict=True) if its == code]
+                target = part[members].sum(dim=0, keepdim=True)
+                gain = float(si_sdr_improvement(target, estimates.stems[code], mixture))
+                by_code.append(gain)
+                for member in members:
+                    gains[labels[member]].append(gain)
+        print(track.name, flush=True)
+    everything = [gain for values in gains.values() for gain in values]
+    return {
+        "si_sdr_improvement": {name: mean(gains[name]) for name in ELEVEN if gains[name]},
+        "si_sdr_improvement_of_sources": mean(everything),
+        "si_sdr_improvement_of_codes": mean(by_code),
+        "leakage_db": float(10 * np.log10(np.mean(10 ** (np.array(leaks) / 10)))) if leaks else float("nan"),
+        "leakage_db_median": float(np.median(leaks)) if leaks else float("nan"),
+        "null_dbfs": null,
+    }
+
+
+def measure_stems(model: CodeSeparator, folder: Path, limit: int | None) -> dict[str, dict[str, float]]:
+    """SDR of MUSDB18's stems as sums of the codes whose majority class belongs to them, beside the mixture's."""
+    rows: dict[str, dict[str, list[float]]] = {"mixture": defaultdict(list), "codes": defaultdict(list)}
+    places = [musdb_class(model, code) for code in range(len(model.sources))]
+    for track in find_clips(folder, limit):
+        clip = load_clip(track)
+        heard = resample(clip.mixture, clip.sample_rate, model.sample_rate)
+        stems = model.separate(heard, model.sample_rate).stems
+        for name in MUSDB:
+            own = [code for code, place in enumerate(places) if place == name]
+            estimate = stems[own].sum(dim=0) if own else torch.zeros_like(heard)
+            estimate = resample(estimate, model.sample_rate, clip.sample_rate)
+            n_samples = min(estimate.shape[-1], clip.mixture.shape[-1])
+            truth = clip.stems[name][..., :n_samples]
+            rows["codes"][name].append(float(sdr_global(truth, estimate[..., :n_samples])))
+            rows["mixture"][name].append(float(sdr_global(truth, clip.mixture[..., :n_samples])))
+    found = {row: {name: float(np.nanmedian(values[name])) for name in MUSDB} for row, values in rows.items()}
+    return {row: values | {"mean": mean(list(values.values()))} for row, values in found.items()}
+
+
+def musdb_class(model: CodeSeparator, code: int) -> str:
+    """The stem of MUSDB18 that a code's majority class belongs to."""
+    votes: dict[str, int] = defaultdict(int)
+    for name, row in zip(model.config.classes, model.config.histogram, strict=True):
+        group = GROUPS.get(name, "misc")
+        votes[AS_MUSDB.get(name, AS_MUSDB.get(group, "other"))] += row[code]
+    return max(votes, key=lambda name: votes[name]) if votes else "other"
+
+
+@torch.inference_mode()
+def measure_time(model: VQQuery, rounds: int = 5) -> dict[str, float]:
+    """Of all codes, and of one pass of the trunk over the same samples, in turns."""
+    minute = 0.1 * torch.randn(1, 60 * model.sample_rate, generator=torch.Generator().manual_seed(0))
+    times: dict[str, list[float]] = {"all codes": [], "one pass of the trunk": []}
+    pieces = minute.split(round(model.segment_seconds * model.sample_rate), dim=-1)
+    vectors = model.network.categories.vectors()[None]
+    for _ in range(rounds):
+        for name in times:
+            began = time.perf_counter()
+            for piece in pieces:
+                if name == "all codes":
+                    model.outputs(piece, vectors, range(len(model.sources)))
+                else:
+                    model.network.describe(piece)
+            times[name].append(time.perf_counter() - began)
+    best = {name: min(values) for name, values in times.items()}
+    return best | {"ratio": best["all codes"] / best["one pass of the trunk"]}
+
+
+def mean(values: list[float]) -> float:
+    """NaN when there are none."""
+    return float(np.mean(values)) if values else float("nan")
+
+
+def codes_table(found: dict) -> str:
+    names = ("purity", "nmi", "perplexity", "dead", "purity_of_groups")
+    rows = [("seed 000", *(SEED[name] for name in names)), ("here", *(found[name] for name in names))]
+    text = table(("eleven classes", "purity", "NMI", "perplexity", "dead codes", "purity of five groups"), rows)
+    n_codes = len(found["histogram"][0])
+    counts = [(name, *row) for name, row in zip(ELEVEN, found["histogram"], strict=True)]
+    return f"{text}\n{table(('class', *map(str, range(n_codes))), counts)}"
+
+
+def outputs_table(found: dict) -> str:
+    gains = found["si_sdr_improvement"]
+    return (
+        table(("SI-SDR improvement, dB", *gains), [("own code", *gains.values())])
+        + f"\nAll sources {found['si_sdr_improvement_of_sources']:.2f} dB, all codes that have a source"
+        f" {found['si_sdr_improvement_of_codes']:.2f} dB. Codes without a source: {found['leakage_db']:.1f} dB of the"
+        f" mixture, median {found['leakage_db_median']:.1f} dB. Null {found['null_dbfs']:.0f} dBFS.\n"
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", metavar="MODEL", help="a name or folder for soli.load")
+    parser.add_argument(
+        "--data", type=Path, nargs="+", required=True, help="folders of rendered songs with drum pieces"
+    )
+    parser.add_argument("--musdb", type=Path, help="clips of MUSDB18")
+    parser.add_argument("--limit", type=int, help="only the first songs")
+    parser.add_argument("--seconds", type=float, default=3.5, help="of an isolated excerpt")
+    parser.add_argument("--excerpts", type=int, default=240, help="of each class, at most")
+    parser.add_argument("--mixture-seconds", type=float, default=12.0, help="of a mixture")
+    parser.add_argument("--mixtures", type=int, default=2, help="of each song")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--output", type=Path, default=RESULTS / "categories.json")
+    run(main, parser)
