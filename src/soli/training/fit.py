@@ -94,13 +94,7 @@ def fit(
     Returns:
         The task with averaged weights, those of the best validation if there was one.
     """
-    AcceleratorState._reset_state()  # which else keeps the precision of the first training of a process
-    precision = resolve_precision(config.precision, resolve_device("auto" if torch.cuda.is_available() else "cpu"))
-    accelerator = Accelerator(
-        mixed_precision=precision,
-        cpu=not torch.cuda.is_available(),
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],  # silent stems teach no prior
-    )
+    accelerator = _accelerator(config.precision)
     optimizer = make_optimizer(
         task,
         config.optimizer,
@@ -157,6 +151,16 @@ def fit(
     if config.validate_every and math.isfinite(progress.best):  # of this training, not an earlier run's
         load_checkpoint(folder / BEST, **state)
     return average
+
+
+def _accelerator(precision: Precision) -> Accelerator:
+    AcceleratorState._reset_state()  # which else keeps the precision of the first training of a process
+    resolved = resolve_precision(precision, resolve_device("auto" if torch.cuda.is_available() else "cpu"))
+    return Accelerator(
+        mixed_precision=resolved,
+        cpu=not torch.cuda.is_available(),
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],  # silent stems teach no prior
+    )
 
 
 def _gradients(
