@@ -7,11 +7,14 @@ after the Wiener filter; a modern model is searched from the mode of its priors 
 as `soli evaluate` uses them.
 
     python benchmarks/prior_search.py --search FOLDER... --beside NAME... --data musdb18 --split official:test
+
+What is there of an earlier run on the same clips, `--add FILE.json`, joins the table.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +30,7 @@ from soli.data.layouts import open_dataset
 from soli.errors import SoliError
 from soli.evaluation.estimators import check_estimator, estimate, find_estimator
 from soli.evaluation.examples import Example, read_example
-from soli.evaluation.journal import Record
+from soli.evaluation.journal import Record, from_json, to_json
 from soli.evaluation.protocols import Seed003, Seed003Submix
 from soli.evaluation.selection import choose_names, choose_tracks
 from soli.evaluation.summary import summarise
@@ -170,19 +173,27 @@ def main(arguments: argparse.Namespace) -> None:
         print(
             f"{example.track}: " + ", ".join(f"{r.model} {mean_of(r):.2f}" for r in records if r.track == example.track)
         )
-    labels = dict.fromkeys(record.model for record in records)
-    summary = summarise(sorted(records, key=lambda record: [*labels].index(record.model)), protocol, sources)
     curves = {name: curve(ways[name], numbers[name]) for name in ways}
+    models = {name: check_estimator(name)[0] for name in (*arguments.search, *arguments.beside)}
+    for path in arguments.add:
+        earlier = json.loads(path.read_text(encoding="utf-8"))
+        records += [from_json(record) for record in earlier["records"]]
+        curves |= {name: SearchPath(**{k: np.array(v) for k, v in c.items()}) for name, c in earlier["curves"].items()}
+        models |= earlier["models"]
+    labels = [*dict.fromkeys(record.model for record in records)]
+    records.sort(key=lambda record: labels.index(record.model))
+    summary = summarise(records, protocol, sources)
     data = {
         "protocol": protocol.describe(),
         "data": f"{folder_name(arguments.data)}, {len(tracks)} clips of at most {arguments.seconds:g} s",
-        "models": {name: check_estimator(name)[0] for name in (*arguments.search, *arguments.beside)},
+        "models": models,
         "machine": machine(),
         "curves": {
             name: {key: np.asarray(value).tolist() for key, value in vars(path).items()}
             for name, path in curves.items()
         },
         "summary": summary.to_json(),
+        "records": [to_json(record) for record in records],
     }
     text = markdown(summary, str(data["data"])) + "\n" + curves_table(curves)
     write_results(arguments.output, data, f"# Searches among priors\n\n{text}")
@@ -237,7 +248,7 @@ def curves_table(curves: Mapping[str, SearchPath]) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--search", nargs="+", metavar="MODEL", required=True, help="models of flowprior")
+    parser.add_argument("--search", nargs="*", metavar="MODEL", default=[], help="models of flowprior")
     parser.add_argument("--beside", nargs="*", metavar="NAME", default=["mixture", "oracle:ratio"], help="other rows")
     parser.add_argument("--data", type=Path, required=True, help="folder of any layout")
     parser.add_argument("--split", metavar="SCHEME:SPLIT", help="only these songs")
@@ -245,6 +256,7 @@ if __name__ == "__main__":
     parser.add_argument("--submix", action="store_true", help="the mixture is the sum of these sources")
     parser.add_argument("--limit", type=int, help="only the first songs")
     parser.add_argument("--seconds", type=float, default=12.0, help="of each song, at most a segment")
+    parser.add_argument("--add", nargs="*", type=Path, metavar="FILE.json", default=[], help="of an earlier run")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--output", type=Path, default=RESULTS / "prior_search.json")
     run(main, parser)
