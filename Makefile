@@ -21,7 +21,7 @@ demo: .venv/demo.stamp
 	@$(BIN)/python -m soli.cli.demo $(if $(SONG),"$(SONG)")
 
 test: .venv/dev.stamp
-	$(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .

@@ -235,7 +235,7 @@ def test_a_generator_comes_to_make_the_one_sound_there_is() -> None:
     task(stems)  # brings the moments
     before = distance()
     optimizer = torch.optim.Adam(task.parameters(), lr=1e-3, betas=(0.5, 0.9))
-    for _ in range(350):
+    for _ in range(600):
         optimizer.zero_grad()
         torch.stack(list(task(stems).values())).sum().backward()
         optimizer.step()
