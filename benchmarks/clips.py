@@ -17,6 +17,9 @@ import soli
 from soli.data.layouts import open_dataset
 from soli.data.tracks import Track
 from soli.errors import SoliError
+from soli.evaluation.examples import Example
+from soli.evaluation.journal import Record
+from soli.evaluation.protocols import Protocol
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -47,6 +50,21 @@ def load_clip(track: Track, seconds: float | None = None) -> Clip:
     labels = dict.fromkeys(stem.labels[0] for stem in track.stems.values() if stem.labels)
     stems = {label: torch.from_numpy(track.submix(label, n_samples=length)) for label in labels}
     return Clip(track.name, torch.from_numpy(track.mixture(n_samples=length)), stems, track.sample_rate)
+
+
+def record_of(name: str, example: Example, estimates: Tensor, seconds: float, protocol: Protocol) -> Record:
+    """Measure estimates `[S C T]`, in the order of the references."""
+    references = torch.stack(list(example.references.values()))
+    found = protocol.measure(references, estimates, example.mixture, example.sample_rate)
+    return Record(
+        model=name,
+        track=example.track,
+        audio_seconds=example.mixture.shape[-1] / example.sample_rate,
+        seconds=seconds,
+        metrics={
+            metric: dict(zip(example.references, values.tolist(), strict=True)) for metric, values in found.items()
+        },
+    )
 
 
 def machine() -> dict[str, object]:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from clips import RESULTS, folder_name, machine, run, table, write_results
+from clips import RESULTS, folder_name, machine, record_of, run, table, write_results
 
 from soli.baselines.gibbs import Gibbs
 from soli.data.layouts import open_dataset
@@ -73,7 +73,7 @@ def middle(example: Example, n_chunks: int) -> Example:
 def beside(name: str, example: Example) -> Record:
     """The mixture itself, or an oracle."""
     part, estimates = estimate(find_estimator(name), example, PROTOCOL)
-    return record_of(name, part, estimates, 0.0)
+    return record_of(name, part, estimates, 0.0, PROTOCOL)
 
 
 def corrected(gibbs: Gibbs, example: Example, device: str) -> Record:
@@ -81,21 +81,8 @@ def corrected(gibbs: Gibbs, example: Example, device: str) -> Record:
     began = time.perf_counter()
     chunks = [gibbs.end(chunk.to(device)).cpu() for chunk in example.mixture.split(PROTOCOL.chunk, dim=-1)]
     seconds = time.perf_counter() - began
-    return record_of(label(gibbs.n_steps), example, torch.cat(chunks, dim=-1).transpose(0, 1), seconds)  # [S 1 T]
-
-
-def record_of(name: str, example: Example, estimates: torch.Tensor, seconds: float) -> Record:
-    references = torch.stack(list(example.references.values()))
-    found = PROTOCOL.measure(references, estimates, example.mixture, example.sample_rate)
-    return Record(
-        model=name,
-        track=example.track,
-        audio_seconds=example.mixture.shape[-1] / example.sample_rate,
-        seconds=seconds,
-        metrics={
-            metric: dict(zip(example.references, values.tolist(), strict=True)) for metric, values in found.items()
-        },
-    )
+    estimates = torch.cat(chunks, dim=-1).transpose(0, 1)  # [S 1 T]
+    return record_of(label(gibbs.n_steps), example, estimates, seconds, PROTOCOL)
 
 
 def label(step: int) -> str:

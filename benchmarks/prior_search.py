@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from clips import RESULTS, folder_name, machine, run, write_results
+from clips import RESULTS, folder_name, machine, record_of, run, write_results
 from torch import Tensor
 
 from soli.data.layouts import open_dataset
@@ -156,7 +156,7 @@ def main(arguments: argparse.Namespace) -> None:
         example = middle(read_example(track, sources, protocol), arguments.seconds)
 
         def measured(name: str, found: Tensor, seconds: float, example: Example = example) -> Record:
-            return record_of(name, found, seconds, example, protocol)
+            return record_of(name, example, found, seconds, protocol)
 
         for name, estimator in beside.items():
             began = time.perf_counter()
@@ -200,21 +200,6 @@ def main(arguments: argparse.Namespace) -> None:
     about = f"Means over {data['data']}; SDR is the mean over sources, seconds are those of a clip."
     figure = figure_section(SearchCurves(paths=curves, about=about))
     write_page(arguments.output.with_suffix(".html"), document("Searches among priors", figure))
-
-
-def record_of(name: str, estimates: Tensor, seconds: float, example: Example, protocol: Seed003) -> Record:
-    """Measure `[S C T]`."""
-    references = torch.stack(list(example.references.values()))
-    found = protocol.measure(references, estimates, example.mixture, example.sample_rate)
-    return Record(
-        model=name,
-        track=example.track,
-        audio_seconds=example.mixture.shape[-1] / example.sample_rate,
-        seconds=seconds,
-        metrics={
-            metric: dict(zip(example.references, values.tolist(), strict=True)) for metric, values in found.items()
-        },
-    )
 
 
 def mean_of(record: Record) -> float:
