@@ -1,4 +1,4 @@
-"""The table of seed 002 (Berti 2024) from nothing, for whoever owns Slakh2100: what is not there is trained, then measured.
+"""The table of seed 002 (Berti 2024) from nothing, for whoever owns Slakh2100: trains what is not there, then measures.
 
 Slakh2100 is a folder with `train`, `validation` and `test`. The recipes as they are need a GPU and days; a run that was
 stopped goes on where it was. With several GPUs train first, each recipe by torchrun, into WORK/trainings/NAME, and move
