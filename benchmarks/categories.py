@@ -6,7 +6,9 @@ is each true source separated by its own code (targets summed by code), and how 
 excerpt has? Do the outputs sum to the mixture? How long does a minute take beside one pass of the trunk? With --musdb,
 codes are given the class that most of their excerpts had, and their sums are measured as stems.
 
-    python benchmarks/categories.py MODEL --data DIR/test_a DIR/test_b [--musdb FOLDER]
+Others beside it, such as ablations, are measured on the first folder in one row each.
+
+    python benchmarks/categories.py MODEL --data DIR/test_a DIR/test_b [--musdb FOLDER] [--beside MODEL...]
 """
 
 from __future__ import annotations
@@ -42,11 +44,9 @@ from soli.systems.vqquery.separator import VQQuery
 from soli.zoo import load, model_info
 
 ELEVEN = ("ride", "guitar", "snare", "bass", "crash_2", "toms", "kick", "vocals", "crash_1", "misc", "overheads")
-GROUPS = dict.fromkeys(("ride", "snare", "crash_2", "toms", "kick", "crash_1", "overheads"), "drums") | {
-    name: name for name in ("guitar", "bass", "vocals", "misc")
-}
+DRUMS = ("ride", "snare", "crash_2", "toms", "kick", "crash_1", "overheads", "hi_hat", "percussion", "drums")
+GROUPS = ("drums", "guitar", "bass", "vocals", "misc")
 MUSDB = ("vocals", "drums", "bass", "other")
-AS_MUSDB = {"hi_hat": "drums", "percussion": "drums", "drums": "drums", "bass": "bass", "vocals": "vocals"}
 SEED = {"purity": 0.52, "nmi": 0.473, "perplexity": 10.5, "dead": 3, "purity_of_groups": 0.824}
 SILENT_DBFS = -50.0
 LEAST_DB = -30.0  # a stem counts as there when it is above this, relative to the mixture
@@ -54,9 +54,8 @@ LEAST_DB = -30.0  # a stem counts as there when it is above this, relative to th
 
 def main(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(arguments.threads)
-    model = load(arguments.model)
-    if not isinstance(model, CodeSeparator):
-        raise SoliError(f"{arguments.model} has no codes to ask for")
+    model = with_codes(arguments.model)
+    others = {model_name(path): with_codes(path) for path in arguments.beside}
     data: dict[str, object] = {
         "model": {"name": model_name(arguments.model), "sha256": model_info(arguments.model).sha256},
         "machine": machine(),
@@ -64,11 +63,12 @@ def main(arguments: argparse.Namespace) -> None:
     }
     text = f"# Categories\n\n`{model_name(arguments.model)}`; seed 000's page beside it.\n\n"
     for folder in arguments.data:
-        tracks = list(open_dataset(folder, "slakh_pieces").tracks)[: arguments.limit]
-        found = measure_codes(model, tracks, arguments.seconds, arguments.excerpts)
-        found |= measure_outputs(model, tracks, arguments.mixture_seconds, arguments.mixtures)
+        found, n_songs = measure(model, folder, arguments)
         data[folder_name(folder)] = found
-        text += f"## {folder_name(folder)}, {len(tracks)} songs\n\n{codes_table(found)}\n{outputs_table(found)}\n"
+        text += f"## {folder_name(folder)}, {n_songs} songs\n\n{codes_table(found)}\n{outputs_table(found)}\n"
+    if others:
+        data["beside"] = {name: measure(other, arguments.data[0], arguments)[0] for name, other in others.items()}
+        text += f"## Beside it, on {folder_name(arguments.data[0])}\n\n{rows_table(data['beside'])}\n"
     if arguments.musdb:
         data["musdb"] = measure_stems(model, arguments.musdb, arguments.limit)
         rows = [(name, *(values[stem] for stem in (*MUSDB, "mean"))) for name, values in data["musdb"].items()]
@@ -80,31 +80,51 @@ def main(arguments: argparse.Namespace) -> None:
     write_results(arguments.output, data, text + "\n")
 
 
+def with_codes(path: str) -> CodeSeparator:
+    model = load(path)
+    if not isinstance(model, CodeSeparator):
+        raise SoliError(f"{path} has no codes to ask for")
+    return model
+
+
+def measure(model: CodeSeparator, folder: Path, arguments: argparse.Namespace) -> tuple[dict[str, object], int]:
+    """All that labelled multitracks can say of a model, and how many songs said it."""
+    tracks = list(open_dataset(folder, "slakh_pieces").tracks)[: arguments.limit]
+    found = measure_codes(model, tracks, arguments.seconds, arguments.excerpts)
+    return found | measure_outputs(model, tracks, arguments.mixture_seconds, arguments.mixtures), len(tracks)
+
+
 def class_of(label: str) -> str:
-    """One of `ELEVEN`."""
+    """One of `ELEVEN`; the seed has no hi-hat and no percussion, which are "misc" here."""
     return label if label in ELEVEN else "misc"
+
+
+def group_of(label: str) -> str:
+    """One of `GROUPS`; hi-hat and percussion are drums."""
+    return "drums" if label in DRUMS else label if label in GROUPS else "misc"
 
 
 def measure_codes(model: CodeSeparator, tracks: list[Track], seconds: float, most: int) -> dict[str, object]:
     """Histogram of isolated excerpts, and its measures."""
     length = round(seconds * model.sample_rate)
     dice = np.random.default_rng(0)
-    taken: dict[str, list[Tensor]] = defaultdict(list)
-    for index in dice.permutation(len(tracks)):
-        for label, audio in stems_of(tracks[index], model.sample_rate):
+    found: dict[str, list[tuple[str, Tensor]]] = defaultdict(list)
+    for track in tracks:
+        for label, audio in stems_of(track, model.sample_rate):
             pieces = [piece for piece in audio.split(length) if len(piece) == length and level(piece) > SILENT_DBFS]
-            for place in dice.permutation(len(pieces))[:12]:  # no class is of a few songs alone
-                if len(taken[class_of(label)]) < most:
-                    taken[class_of(label)].append(pieces[place])
-    classes, codes = [], []
+            chosen = [pieces[place] for place in dice.permutation(len(pieces))[:12]]  # no class is of a few songs alone
+            found[class_of(label)] += [(label, piece) for piece in chosen]
+    rows, groups, codes = [], [], []
     for index, name in enumerate(ELEVEN):
-        for batch in torch.stack(taken[name]).split(32) if taken[name] else ():
-            codes.append(model.codes_of(batch))
-            classes.append(torch.full_like(codes[-1], index))
+        drawn = [found[name][place] for place in dice.permutation(len(found[name]))[:most]]
+        for start in range(0, len(drawn), 32):
+            batch = drawn[start : start + 32]
+            codes.append(model.codes_of(torch.stack([piece for _, piece in batch])))
+            rows.append(torch.full_like(codes[-1], index))
+            groups.append(torch.tensor([GROUPS.index(group_of(label)) for label, _ in batch]))
     n_codes = len(model.sources)
-    counts = class_code_histogram(torch.cat(classes), torch.cat(codes), n_classes=len(ELEVEN), n_codes=n_codes)
-    groups = sorted(set(GROUPS.values()))
-    merged = torch.stack([sum(counts[ELEVEN.index(n)] for n in ELEVEN if GROUPS[n] == group) for group in groups])  # type: ignore[misc]
+    counts = class_code_histogram(torch.cat(rows), torch.cat(codes), n_classes=len(ELEVEN), n_codes=n_codes)
+    merged = class_code_histogram(torch.cat(groups), torch.cat(codes), n_classes=len(GROUPS), n_codes=n_codes)
     return {
         "classes": ELEVEN,
         "histogram": counts.tolist(),
@@ -135,7 +155,7 @@ def measure_outputs(model: CodeSeparator, tracks: list[Track], seconds: float, p
     gains: dict[str, list[float]] = defaultdict(list)
     by_code: list[float] = []
     leaks: list[float] = []
-    null = -np.inf
+    null, n_left_out = -np.inf, 0
     for track in tracks:
         stems = list(stems_of(track, model.sample_rate))
         whole = torch.stack([audio for _, audio in stems])
@@ -154,6 +174,9 @@ def measure_outputs(model: CodeSeparator, tracks: list[Track], seconds: float, p
                 members = [i for i, its in zip(there, codes, strict=True) if its == code]
                 target = part[members].sum(dim=0, keepdim=True)
                 gain = float(si_sdr_improvement(target, estimates.stems[code], mixture))
+                if not np.isfinite(gain):  # one code has everything: the mixture is the target
+                    n_left_out += 1
+                    continue
                 by_code.append(gain)
                 for member in members:
                     gains[labels[member]].append(gain)
@@ -166,17 +189,25 @@ def measure_outputs(model: CodeSeparator, tracks: list[Track], seconds: float, p
         "leakage_db": float(10 * np.log10(np.mean(10 ** (np.array(leaks) / 10)))) if leaks else float("nan"),
         "leakage_db_median": float(np.median(leaks)) if leaks else float("nan"),
         "null_dbfs": null,
+        "codes_left_out": n_left_out,
     }
 
 
 def measure_stems(model: CodeSeparator, folder: Path, limit: int | None) -> dict[str, dict[str, float]]:
-    """SDR of MUSDB18's stems as sums of the codes whose majority class belongs to them, beside the mixture's."""
-    rows: dict[str, dict[str, list[float]]] = {"mixture": defaultdict(list), "codes": defaultdict(list)}
+    """SDR of MUSDB18's stems as sums of the codes that are theirs, and how many codes those are.
+
+    Beside it the mixture and the supervised default model.
+
+    A stem without a code is silent and has 0 dB.
+    """
+    rows: dict[str, dict[str, list[float]]] = {name: defaultdict(list) for name in ("mixture", "codes", "default")}
+    supervised = load("default")
     places = [musdb_class(model, code) for code in range(len(model.sources))]
     for track in find_clips(folder, limit):
         clip = load_clip(track)
         heard = resample(clip.mixture, clip.sample_rate, model.sample_rate)
         stems = model.separate(heard, model.sample_rate).stems
+        known = supervised.separate(clip.mixture, clip.sample_rate)
         for name in MUSDB:
             own = [code for code, place in enumerate(places) if place == name]
             estimate = stems[own].sum(dim=0) if own else torch.zeros_like(heard)
@@ -184,18 +215,23 @@ def measure_stems(model: CodeSeparator, folder: Path, limit: int | None) -> dict
             n_samples = min(estimate.shape[-1], clip.mixture.shape[-1])
             truth = clip.stems[name][..., :n_samples]
             rows["codes"][name].append(float(sdr_global(truth, estimate[..., :n_samples])))
+            rows["default"][name].append(float(sdr_global(clip.stems[name], known[name])))
             rows["mixture"][name].append(float(sdr_global(truth, clip.mixture[..., :n_samples])))
     found = {row: {name: float(np.nanmedian(values[name])) for name in MUSDB} for row, values in rows.items()}
-    return {row: values | {"mean": mean(list(values.values()))} for row, values in found.items()}
+    found = {row: values | {"mean": mean(list(values.values()))} for row, values in found.items()}
+    return found | {"number of codes": {name: float(places.count(name)) for name in MUSDB} | {"mean": float("nan")}}
 
 
 def musdb_class(model: CodeSeparator, code: int) -> str:
-    """The stem of MUSDB18 that a code's majority class belongs to."""
-    votes: dict[str, int] = defaultdict(int)
+    """The stem of MUSDB18 most of whose excerpts, relative to all of its excerpts, have a code."""
+    votes, totals = dict.fromkeys(MUSDB, 0), dict.fromkeys(MUSDB, 0)
     for name, row in zip(model.config.classes, model.config.histogram, strict=True):
-        group = GROUPS.get(name, "misc")
-        votes[AS_MUSDB.get(name, AS_MUSDB.get(group, "other"))] += row[code]
-    return max(votes, key=lambda name: votes[name]) if votes else "other"
+        group = group_of(name)
+        stem = group if group in MUSDB else "other"
+        votes[stem] += row[code]
+        totals[stem] += sum(row)
+    shares = {stem: votes[stem] / max(totals[stem], 1) for stem in MUSDB}
+    return max(MUSDB, key=lambda stem: shares[stem]) if any(votes.values()) else "other"
 
 
 @torch.inference_mode()
@@ -242,12 +278,28 @@ def outputs_table(found: dict) -> str:
     )
 
 
+def rows_table(found: dict) -> str:
+    """A row for each model."""
+    columns = {
+        "purity": "purity",
+        "NMI": "nmi",
+        "perplexity": "perplexity",
+        "dead codes": "dead",
+        "purity of five groups": "purity_of_groups",
+        "SI-SDRi of sources": "si_sdr_improvement_of_sources",
+        "of codes": "si_sdr_improvement_of_codes",
+        "leakage, dB": "leakage_db",
+    }
+    return table(("", *columns), [(name, *(one[key] for key in columns.values())) for name, one in found.items()])
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", metavar="MODEL", help="a name or folder for soli.load")
     parser.add_argument(
         "--data", type=Path, nargs="+", required=True, help="folders of rendered songs with drum pieces"
     )
+    parser.add_argument("--beside", nargs="+", default=[], metavar="MODEL", help="ablations and other presets")
     parser.add_argument("--musdb", type=Path, help="clips of MUSDB18")
     parser.add_argument("--limit", type=int, help="only the first songs")
     parser.add_argument("--seconds", type=float, default=3.5, help="of an isolated excerpt")

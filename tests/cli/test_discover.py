@@ -12,9 +12,11 @@ from command_line import Run, files_in, song
 from latent_models import Halves, HalvesConfig, modern, two_instruments
 from soli import zoo
 from soli.cli.discover_reporting import discovery_figures
-from soli.report import ClusterTable, EmbeddingMap, SeparationGrid
+from soli.report import ActivityCurves, ClusterTable, EmbeddingMap, SeparationGrid
 from soli.report.page import figure_section
+from soli.systems.vqquery.separator import VQQuery
 from tiny import CARD
+from vqquery_models import small
 
 
 @pytest.fixture
@@ -80,21 +82,23 @@ def test_a_mistake_gets_one_line_and_leaves_nothing(run: Run, halves, options, p
 def test_figures_show_clusters_spectrograms_and_latents() -> None:
     found = modern().discover(two_instruments().sum(dim=0), 8000, n_sources=2)
     figures = discovery_figures(found)
-    assert [type(figure) for figure in figures] == [ClusterTable, SeparationGrid, EmbeddingMap]
-    table, grid, plane = figures
+    assert [type(figure) for figure in figures] == [ClusterTable, ActivityCurves, SeparationGrid, EmbeddingMap]
+    table, activity, grid, plane = figures
+    assert activity.levels.shape == (2, -(-found.mixture.shape[-1] // 4000))
+    assert activity.levels.max() <= 0.1
     assert table.energy.sum() == pytest.approx(float(found.stems.square().sum() / found.mixture.square().sum()))
     assert np.isfinite(table.measures["Silhouette"]).all()
     assert grid.columns == ("mixture", "cluster1", "cluster2")
     assert plane.points.shape == (len(found.info["labels"]), 2)
     assert plane.explained[0] >= plane.explained[1]
     pages = [figure_section(figure) for figure in figures]
-    assert "The latent space" in pages[2]
-    assert "points" in pages[2]
+    assert "The latent space" in pages[3]
+    assert "points" in pages[3]
 
 
 def test_the_plane_is_that_of_the_covariance() -> None:
     found = modern().discover(two_instruments().sum(dim=0), 8000, n_sources=2)
-    plane = discovery_figures(found)[2]
+    plane = discovery_figures(found)[3]
     latents = found.info["latents"].double()
     values = torch.linalg.eigvalsh(torch.cov(latents.mT)).flip(0)
     np.testing.assert_allclose(plane.points.var(axis=0, ddof=1), values[:2].numpy(), rtol=1e-4)
@@ -102,4 +106,32 @@ def test_the_plane_is_that_of_the_covariance() -> None:
 
 def test_without_latents_there_is_no_map() -> None:
     found = Halves(HalvesConfig()).discover(0.1 * torch.randn(1, 44100), 44100)
-    assert [type(figure) for figure in discovery_figures(found)] == [ClusterTable, SeparationGrid]
+    assert [type(figure) for figure in discovery_figures(found)] == [ClusterTable, ActivityCurves, SeparationGrid]
+
+
+@pytest.fixture
+def codes(tiny, monkeypatch, tmp_path) -> VQQuery:
+    """A bundled model with four codes, called vqquery; the first is known to be a kick."""
+    monkeypatch.setitem(zoo.SYSTEMS, ("vqquery", "modern"), "soli.systems.vqquery.separator:VQQuery")
+    monkeypatch.setitem(zoo.BUNDLED, "vqquery", "vqquery-small")
+    model = small(sounds_db=-60.0)
+    model.name(["kick"], torch.tensor([[3, 0, 0, 0]]))
+    zoo.save(model, tmp_path / "weights" / "vqquery-small", CARD)
+    return model
+
+
+def test_codes_keep_their_names_and_say_how_loud_they_are(run: Run, codes) -> None:
+    outcome = run("discover", song("song.wav", seconds=1.0), "--model", "vqquery", "--json", "--report")
+    facts = json.loads(outcome.out)
+    assert "kick (code 0)" in facts["found"] + facts["silent"]
+    assert len(facts["found"]) + len(facts["silent"]) == 4
+    assert len(facts["energy_db"]) == len(facts["codes"]) == len(facts["found"])
+    assert "When they sound" in Path(facts["report"]).read_text(encoding="utf-8")
+
+
+def test_where_nothing_sounds_all_is_residual(run: Run, codes) -> None:
+    soundfile.write("quiet.wav", np.zeros((44100, 2)), 44100)
+    outcome = run("discover", "quiet.wav", "--model", "vqquery", "--report")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "0 sources" in outcome.out
+    assert "not heard: kick (code 0), code 1" in outcome.out

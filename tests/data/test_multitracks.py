@@ -95,8 +95,9 @@ def test_a_recording_too_short_for_two_excerpts_gives_the_two_farthest_apart(tmp
     with CacheWriter(tmp_path, sample_rate=RATE, n_channels=1) as writer:
         for number in range(3):
             writer.add(ramp(number, 5000), collection="a", track="one", label=f"{number}")
-    recipe = MultitrackMixer([Cache(tmp_path)], MultitrackConfig(segment_seconds=0.5, **PLAIN)).draw(0)
-    stem, example = recipe.stems[0].excerpts[0], recipe.stems[8].excerpts[0]
+    config = MultitrackConfig(segment_seconds=0.5, **PLAIN)
+    recipe = MultitrackMixer([Cache(tmp_path)], config).draw(0)
+    stem, example = recipe.stems[0].excerpts[0], recipe.stems[config.most].excerpts[0]
     assert example.start == (0 if stem.start > 500 else 1000)
 
 
@@ -118,3 +119,20 @@ def test_collections_without_weight_are_never_drawn(cache: Cache) -> None:
 def test_settings_that_cannot_be_are_one_clear_line(cache: Cache, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(SoliError, match=message):
         mixer(cache, **settings)
+
+
+def test_a_song_is_flipped_as_a_whole_and_solos_one_by_one(cache: Cache) -> None:
+    """A flipped kick would cancel in the overheads that hear it."""
+    seen = set()
+    for coherent in (1.0, 0.0):
+        drawn = mixer(cache, polarity=0.5, coherent=coherent, full=1.0)
+        signs = [{stem.inverted for stem in drawn.draw(index).stems[:5] if stem.excerpts} for index in range(30)]
+        assert any(len(found) == 2 for found in signs) == (coherent == 0.0)
+        seen |= {frozenset(found) for found in signs}
+    assert {frozenset({True}), frozenset({False})} <= seen
+
+
+def test_full_mixtures_have_all_that_sounds(cache: Cache) -> None:
+    drawn = mixer(cache, full=1.0)
+    sizes = {sum(bool(stem.excerpts) for stem in drawn.draw(index).stems[:5]) for index in range(30)}
+    assert sizes == {4}

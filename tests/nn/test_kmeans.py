@@ -58,3 +58,15 @@ def test_nearest_is_the_smallest_distance() -> None:
 def test_too_few_vectors_are_refused() -> None:
     with pytest.raises(SoliError, match="5 vectors for 6 codes"):
         kmeans(torch.randn(5, 3), 6)
+
+
+def test_the_best_of_several_starts_is_no_worse_than_any() -> None:
+    vectors = clouds(40, 20)
+
+    def inertia(n_starts: int, seed: int) -> float:
+        generator = torch.Generator().manual_seed(seed)
+        centres, clusters = kmeans(vectors, 40, n_starts=n_starts, generator=generator)
+        return float((vectors - centres[clusters]).square().sum())
+
+    assert inertia(8, 0) <= inertia(1, 0)
+    assert inertia(8, 0) < min(inertia(1, seed) for seed in range(10, 14)) * 1.1

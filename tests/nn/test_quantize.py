@@ -137,7 +137,7 @@ def test_entries_nobody_uses_restart(learning: Learning, distance: Distance) -> 
         made.codebooks[0].vectors[8:] = torch.tensor([-50.0, 0, 0, 0, 0, 0]) + 0.01 * torch.randn(24, 6)
     given = latents()
     given[:, 0] = given[:, 0].abs()
-    for _ in range(20):
+    for _ in range(40):
         found = made(given.clone().requires_grad_())
         (found.quantized.sum() + found.commitment.sum() + found.codebook.sum()).backward()
     assert int(made.usage().dead.sum()) <= 2
@@ -209,3 +209,17 @@ def test_wrong_input_is_named() -> None:
     with pytest.raises(SoliError, match="K up to 3"):
         made.decode(torch.zeros(1, 4, 2, dtype=torch.int64))
     assert math.isfinite(float(made(torch.zeros(1, 6, 1)).commitment.sum()))
+
+
+def test_restarts_from_a_reserve_are_what_no_entry_stands_for_and_live_for_a_while() -> None:
+    torch.manual_seed(0)
+    codebook = quantizer(1, 8, decay=0.9, threshold=1.0).codebooks[0]
+    codebook.vectors[:] = 0.0
+    codebook.usage[:] = torch.tensor([50.0] * 7 + [0.5])
+    rows, far = torch.zeros(4, codebook.vectors.shape[1]), torch.full((1, codebook.vectors.shape[1]), 9.0)
+    reserve = torch.cat((rows, far))
+    codebook.learn(rows, torch.zeros(4, dtype=torch.long), reserve)
+    torch.testing.assert_close(codebook.entries()[7], far[0])
+    for _ in range(3):
+        codebook.learn(rows, torch.zeros(4, dtype=torch.long), rows)
+    torch.testing.assert_close(codebook.entries()[7], far[0])

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from soli.errors import SoliError
-from soli.report import ClassCodes, ClusterTable, Panel, SeparationGrid, TrainingCurves
+from soli.report import ActivityCurves, ClassCodes, ClusterTable, Panel, SeparationGrid, TrainingCurves
+from soli.report.activity import activity_section
 from soli.report.clusters import clusters_section
 from soli.report.curves import curves_section, read_log, thin
 from soli.report.histogram import histogram_section
@@ -138,3 +139,12 @@ def test_every_kind_of_figure_has_its_section():
     ]
     headings = [re.findall("<h2>(.*?)</h2>", figure_section(figure)) for figure in figures]
     assert headings == [["Classes and codes"], ["Clusters"], ["Separations"], ["Training"]]
+
+
+def test_activity_is_a_line_for_each_source_and_says_how_often_it_sounds() -> None:
+    levels = np.array([[-50.0, -10.0, -5.0, -80.0], [-90.0] * 4])
+    html = activity_section(ActivityCurves(sources=("<a>", "b"), levels=levels, window_seconds=0.5, sounds_db=-40.0))
+    assert html.count("<figure>") == 2
+    assert "&lt;a&gt;</b> sounds 50 % of the time, -5.0 dB at the loudest" in html.replace("\N{MINUS SIGN}", "-")
+    assert "sounds 0 % of the time" in html
+    assert activity_section(ActivityCurves(sources=(), levels=levels[:0], window_seconds=0.5, sounds_db=-40.0)) == ""

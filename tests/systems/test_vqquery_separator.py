@@ -7,9 +7,10 @@ import torch
 
 from audio_fakes import noise
 from soli import zoo
+from soli.dsp.level import window_levels
 from soli.errors import SoliError
 from soli.separator import Discoverer, Queryable
-from soli.systems.vqquery.discovery import CodeSeparator, window_levels
+from soli.systems.vqquery.discovery import CodeSeparator
 from soli.testing import check_separator
 from tiny import CARD
 from vqquery_models import RATE, small, small_paper
@@ -116,3 +117,22 @@ def test_an_example_of_any_loudness_and_length_has_a_code() -> None:
     example = noise(1, RATE)
     assert torch.equal(model.codes_of(example), model.codes_of(1e-3 * example))
     assert model.codes_of(example[:, :1]).shape == (1,)
+
+
+def test_a_long_example_is_heard_in_windows_and_silence_says_nothing() -> None:
+    model = small(query_seconds=0.5)
+    first, second = 0.1 * torch.randn(2, 4000)
+    both = model.network.encoder(torch.stack((first, second))).sum(dim=0)
+    expected = torch.nn.functional.normalize(both, dim=0)
+    with torch.inference_mode():
+        torch.testing.assert_close(model.embed(torch.cat((first, second))[None])[0], expected)
+        sparse = torch.cat((first, torch.zeros(12000), second))[None]
+        torch.testing.assert_close(model.embed(sparse)[0], expected)
+        torch.testing.assert_close(model.embed(first[None]), model.network.encoder(first[None]))
+
+
+def test_channels_of_an_example_that_cancel_are_heard_one_by_one() -> None:
+    model, mixture = small(), 0.1 * torch.randn(1, RATE)
+    example = 0.1 * torch.randn(1, RATE)
+    found = model.query(mixture, torch.cat((example, -example)), RATE)
+    assert found.info["code"] == model.query(mixture, example, RATE).info["code"]

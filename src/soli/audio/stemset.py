@@ -184,7 +184,7 @@ class StemSet:
 
     def _write_chunk(self, mixture: Tensor, stems: Tensor) -> None:
         """Append a short block, for which the copies made here weigh little."""
-        bits = self._writers[self._stems[0]].bits
+        bits = next((writer.bits for writer in self._writers.values()), None)
         exact = torch.float32 if bits == 16 else torch.float64  # float32 holds sums of 16-bit integers
         mixture, stems = mixture.to(exact), stems.to(exact)
         if self._has_mix:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 FEWEST, MOST = 2, 8
+TOLD = ("codes", "energy_db", "silent")
 
 
 def discover(
@@ -34,7 +35,10 @@ def discover(
     tree: Annotated[bool, typer.Option("--tree", help="Write vocals, drums and bass as well.")] = False,
     names: Annotated[
         str | None,
-        typer.Option(help="Priors that name the sources; by default the bundled instruments.", metavar="flowprior:A,B"),
+        typer.Option(
+            help="Priors that name the sources; by default the model's own names or the bundled instruments.",
+            metavar="flowprior:A,B",
+        ),
     ] = None,
     format: FORMAT = None,
     filename: FILENAME = "{track}/{stem}.{ext}",
@@ -59,7 +63,7 @@ def discover(
         front_end=load_front_end(before, device),
         n_sources=n_sources,
         tree=tree,
-        labeller=load_labeller(names, device),
+        labeller=None if names is None and getattr(separator, "names_sources", False) else load_labeller(names, device),
         format=format,
         filename=filename,
         model=model_name(model),
@@ -67,6 +71,7 @@ def discover(
     page = _write_report(done, out, model) if report else None
     if as_json:
         facts = {"front_end": before, "found": list(done.estimates), "n_sources": len(done.estimates)}
+        facts |= {name: done.estimates.info[name] for name in TOLD if name in done.estimates.info}
         facts |= {} if page is None else {"report": page}
         print_json(asdict(done.file) | {"model": model, "seconds": done.file.seconds} | facts)
         return
@@ -89,6 +94,8 @@ def _say(done: Discovery, page: Path | None) -> None:
         f"{file.source}: {len(done.estimates)} sources, {file.seconds:.1f} s in {file.elapsed_seconds:.1f} s, "
         f"null {file.null_dbfs:.0f} dBFS"
     )
+    if silent := done.estimates.info.get("silent"):
+        typer.echo(f"  not heard: {', '.join(silent)}")
     for path in (*file.paths.values(), *([page] if page else [])):
         typer.echo(f"  {path}")
 
@@ -99,6 +106,6 @@ def _write_report(done: Discovery, folder: Path, model: str) -> Path:
     from soli.files import track_name
     from soli.report import write_report
 
-    beside = next(iter(done.file.paths.values())).parent
+    beside = next(iter(done.file.paths.values()), folder / "none").parent
     path = beside / ("report.html" if beside != folder else f"{track_name(done.file.source)}.html")
     return write_report(path, report_on_discovery(done, beside, model))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from soli.report import ClusterTable, EmbeddingMap, Figure, Panel, ReportData, SeparationGrid
+from soli.report import ActivityCurves, ClusterTable, EmbeddingMap, Figure, Panel, ReportData, SeparationGrid
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 N_MELS, N_FFT, HOP = 72, 2048, 1024
 RANGE_DB = 60.0
+WINDOW_SECONDS, SOUNDS_DB = 0.5, -40.0
 LATENTS, LABELS = "latents", "labels"
 """What a discoverer may tell in `Estimates.info`: points `[P D]`, and the source of each, `[P]`; -1 for none."""
 
@@ -45,9 +46,11 @@ def discovery_figures(found: Estimates) -> list[Figure]:
         found: on the CPU; its `info` may have `latents` and `labels`.
 
     Returns:
-        Clusters, spectrograms and, where there are latents of two sources or more, their map.
+        Clusters, levels over time, spectrograms and, where there are latents of two sources or more, their map.
     """
-    figures: list[Figure] = [cluster_figure(found), spectrogram_figure(found)]
+    if not len(found):
+        return []
+    figures: list[Figure] = [cluster_figure(found), activity_figure(found), spectrogram_figure(found)]
     return figures + [figure for figure in [latent_figure(found)] if figure is not None]
 
 
@@ -76,6 +79,23 @@ def cluster_figure(found: Estimates) -> ClusterTable:
     about = f"Mean squared difference of the mixture and the sum of its clusters: {missed:.3g}."
     return ClusterTable(
         clusters=tuple(found), energy=table.energy_percent.numpy() / 100, measures=measures, about=about
+    )
+
+
+def activity_figure(found: Estimates) -> ActivityCurves:
+    """Levels of every source over time.
+
+    Args:
+        found: the sources.
+
+    Returns:
+        The curves.
+    """
+    from soli.dsp.level import window_levels
+
+    levels = window_levels(found.stems, found.mixture, max(round(WINDOW_SECONDS * found.sample_rate), 1))
+    return ActivityCurves(
+        sources=tuple(found), levels=levels.numpy(), window_seconds=WINDOW_SECONDS, sounds_db=SOUNDS_DB
     )
 
 

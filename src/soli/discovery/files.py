@@ -86,8 +86,9 @@ def discover_file(
     stems = (outside if tree else {}) | {name: _as_length(stem, mixture.shape[-1]) for name, stem in stems.items()}
     paths = output_paths(source, folder, (*stems, RESIDUAL), extension, filename=filename, model=model)
     residual = paths.pop(RESIDUAL)
+    waveforms = torch.stack(list(stems.values())) if stems else mixture.new_zeros(0, *mixture.shape)
     with StemSet(paths, residual, rate, mixture.shape[0], subtype, n_samples=mixture.shape[-1]) as files:
-        files.write(mixture, torch.stack(list(stems.values())))
+        files.write(mixture, waveforms)
     file = SeparatedFile(
         source=source,
         model=model,

@@ -37,3 +37,37 @@ def whiten(values: Tensor, dims: tuple[int, ...]) -> Tensor:
     """
     deviation, mean = torch.std_mean(values, dim=dims, correction=0, keepdim=True)
     return (values - mean) / (deviation + WHITENING_EPSILON)
+
+
+def window_levels(stems: Tensor, mixture: Tensor, window: int) -> Tensor:
+    """Levels of windows relative to the loudest window of the mixture.
+
+    Args:
+        stems: `[S C T]`.
+        mixture: `[C T]`.
+        window: in samples; the last one is shorter.
+
+    Returns:
+        `[S W]` in dB, at least -120.
+    """
+    loudest = _windows(mixture, window).amax()
+    return relative_energy(_windows(stems, window), loudest)
+
+
+def _windows(signal: Tensor, window: int) -> Tensor:
+    """Mean power of windows, `[... C T]` -> `[... W]`."""
+    padded = torch.nn.functional.pad(signal.double(), (0, -signal.shape[-1] % window))
+    return padded.unflatten(-1, (-1, window)).square().mean(dim=(-3, -1))
+
+
+def relative_energy(energy: Tensor, reference: Tensor) -> Tensor:
+    """Energy relative to a reference.
+
+    Args:
+        energy: not negative, any shape.
+        reference: of a shape that goes with it.
+
+    Returns:
+        In dB, at least -120.
+    """
+    return 10 * torch.log10(energy.double() / reference.double().clamp(min=1e-20) + 1e-12)

@@ -16,6 +16,7 @@ def kmeans(
     n_centres: int,
     *,
     n_iterations: int = 50,
+    n_starts: int = 1,
     cosine: bool = False,
     centres: Tensor | None = None,
     generator: torch.Generator | None = None,
@@ -26,6 +27,7 @@ def kmeans(
         vectors: `[M D]`.
         n_centres: V, at most M.
         n_iterations: at most; it ends when nothing moves.
+        n_starts: how often to begin anew; the clusters with the smallest distances are kept.
         cosine: cluster directions; the centres have length one.
         centres: to start from, `[V D]`; drawn from the vectors by default.
         generator: of the draw.
@@ -39,9 +41,17 @@ def kmeans(
     if len(vectors) < n_centres:
         raise SoliError(f"{len(vectors)} vectors for {n_centres} codes; k-means needs at least one each")
     vectors = F.normalize(vectors, dim=-1) if cosine else vectors
-    if centres is None:
+    if centres is not None:
+        return _lloyd(vectors, centres, n_iterations, cosine)
+    found = []
+    for _ in range(n_starts):
         chosen = torch.randperm(len(vectors), generator=generator, device=vectors.device)[:n_centres]
-        centres = vectors[chosen]
+        found.append(_lloyd(vectors, vectors[chosen], n_iterations, cosine))
+    return min(found, key=lambda fit: float((vectors - fit[0][fit[1]]).square().sum())) if n_starts > 1 else found[0]
+
+
+def _lloyd(vectors: Tensor, centres: Tensor, n_iterations: int, cosine: bool) -> tuple[Tensor, Tensor]:
+    """From these centres until nothing moves."""
     clusters = nearest(vectors, centres)
     for _ in range(n_iterations):
         centres = _centroids(vectors, clusters, centres)

@@ -20,6 +20,7 @@ from soli.nn.kmeans import kmeans, nearest
 
 Distance = Literal["euclidean", "cosine"]
 Learning = Literal["ema", "gradient"]
+_GRACE = 2.0  # how far above the threshold a restarted entry begins
 DROPPED = -1
 """The code of a level that quantiser dropout left out."""
 
@@ -95,15 +96,19 @@ class Codebook(nn.Module):
         return nearest(rows, self.entries())
 
     @torch.no_grad()
-    def initialise(self, rows: Tensor, *, n_iterations: int) -> None:
+    def initialise(self, rows: Tensor, *, n_iterations: int, n_starts: int = 1) -> None:
         """Start from the k-means centres of rows `[M D]`."""
-        centres, clusters = kmeans(rows, len(self.vectors), n_iterations=n_iterations, cosine=self.distance == "cosine")
+        cosine = self.distance == "cosine"
+        centres, clusters = kmeans(rows, len(self.vectors), n_iterations=n_iterations, n_starts=n_starts, cosine=cosine)
         counts = torch.bincount(clusters, minlength=len(centres)).to(self.usage.dtype)
         self._place(torch.ones_like(counts, dtype=torch.bool), centres, counts.clamp(min=max(self.threshold, 1.0)))
 
     @torch.no_grad()
-    def learn(self, rows: Tensor, codes: Tensor) -> None:
-        """Take note of what codes `[M]` were used for, move the entries there, restart those nobody uses."""
+    def learn(self, rows: Tensor, codes: Tensor, reserve: Tensor | None = None) -> None:
+        """Take note of what codes `[M]` were used for, move the entries there, restart those nobody uses.
+
+        Restarts are drawn from the rows, or from a reserve `[P D]`: there those far from all entries more often.
+        """
         rows = F.normalize(rows, dim=-1) if self.distance == "cosine" else rows
         self.usage.mul_(self.decay).add_(torch.bincount(codes, minlength=len(self.usage)))
         if self.learning == "ema":
@@ -112,13 +117,20 @@ class Codebook(nn.Module):
             self.vectors.copy_(torch.where(known, self.sums / self.usage[:, None], self.vectors))
         dead = self.usage < self.threshold
         if dead.any() and len(rows):
-            chosen = torch.randint(len(rows), (int(dead.sum()),), device=rows.device)
-            self._place(dead, rows[chosen], torch.full_like(self.usage[dead], self.threshold))
+            self._place(dead, self._restarts(int(dead.sum()), rows, reserve), _GRACE * self.threshold)
 
-    def _place(self, where: Tensor, vectors: Tensor, usage: Tensor) -> None:
+    def _restarts(self, count: int, rows: Tensor, reserve: Tensor | None) -> Tensor:
+        """`[count D]`."""
+        if reserve is None:
+            return rows[torch.randint(len(rows), (count,), device=rows.device)]
+        entries = self.entries()
+        odds = (reserve - entries[nearest(reserve, entries)]).square().sum(dim=-1) + 1e-9
+        return reserve[torch.multinomial(odds, count, replacement=count > len(reserve))]
+
+    def _place(self, where: Tensor, vectors: Tensor, usage: Tensor | float) -> None:
         self.vectors.data[where] = vectors.to(self.vectors.dtype)  # a graph that has read them is still to be walked
         self.usage[where] = usage
-        self.sums[where] = vectors * usage[:, None]
+        self.sums[where] = vectors * self.usage[where][:, None]
 
 
 class ResidualQuantizer(nn.Module):
@@ -236,19 +248,20 @@ class ResidualQuantizer(nn.Module):
         return total.movedim(-1, 1)
 
     @torch.no_grad()
-    def initialise(self, latents: Tensor, *, n_iterations: int = 50) -> None:
+    def initialise(self, latents: Tensor, *, n_iterations: int = 50, n_starts: int = 1) -> None:
         """Residual k-means: each codebook starts from the centres of what the ones before it leave over.
 
         Args:
             latents: of several batches together, `[B D N]`, eight vectors or more for each entry if there are.
             n_iterations: of k-means, at most.
+            n_starts: of k-means; the best is kept.
 
         Raises:
             SoliError: fewer vectors than entries.
         """
         residual = self._rows(latents.float())
         for codebook in self.codebooks:
-            codebook.initialise(residual, n_iterations=n_iterations)
+            codebook.initialise(residual, n_iterations=n_iterations, n_starts=n_starts)
             residual = residual - codebook.entries()[codebook.nearest(residual)]
 
     def usage(self) -> Usage:

@@ -1,6 +1,7 @@
 """Self-contained HTML pages: a separation, songs, a leaderboard, instruments. Numbers in, a file out, no torch."""
 
 from soli.report.data import (
+    ActivityCurves,
     ClassCodes,
     ClusterTable,
     DimensionPanels,
@@ -18,6 +19,7 @@ from soli.report.data import (
 from soli.report.page import render, write_page, write_report
 
 __all__ = [
+    "ActivityCurves",
     "ClassCodes",
     "ClusterTable",
     "DimensionPanels",

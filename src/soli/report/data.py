@@ -149,6 +149,23 @@ class ClusterTable:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ActivityCurves:
+    """When each source sounds.
+
+    Attributes:
+        sources: names.
+        levels: of windows, in dB relative to the loudest window of the mixture, `[sources W]`.
+        window_seconds: length of a window.
+        sounds_db: above this level a source sounds.
+    """
+
+    sources: tuple[str, ...]
+    levels: Array
+    window_seconds: float
+    sounds_db: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainingCurves:
     """What a training logged.
 
@@ -198,6 +215,7 @@ Figure = (
     | ClassCodes
     | SeparationGrid
     | ClusterTable
+    | ActivityCurves
     | TrainingCurves
     | SearchCurves
 )

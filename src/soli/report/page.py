@@ -11,10 +11,12 @@ from typing import Any
 
 import soli
 from soli.errors import SoliError
+from soli.report.activity import activity_section
 from soli.report.assets import asset, fill
 from soli.report.clusters import clusters_section
 from soli.report.curves import curves_section
 from soli.report.data import (
+    ActivityCurves,
     ClassCodes,
     ClusterTable,
     DimensionPanels,
@@ -37,6 +39,7 @@ from soli.report.text import duration, label, number
 _SECTIONS: dict[type, Callable[[Any], str]] = {
     ClassCodes: histogram_section,
     ClusterTable: clusters_section,
+    ActivityCurves: activity_section,
     DimensionPanels: dimension_section,
     EmbeddingMap: embedding_section,
     QueryPanels: query_section,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -15,6 +16,7 @@ from soli.systems.vqquery.discovery import CodeSeparator
 
 _ACTIVE_DBFS = -50.0
 _MOST = 100
+_UNSAFE = re.compile(r"[^\w -]")
 
 
 def name_codes(separator: Separator, caches: list[Cache], seconds: float, *, most: int = _MOST) -> None:
@@ -47,7 +49,7 @@ def name_codes(separator: Separator, caches: list[Cache], seconds: float, *, mos
         counts = class_code_histogram(
             torch.cat(classes), torch.cat(codes), n_classes=len(names), n_codes=len(separator.sources)
         )
-        separator.name(names, counts)
+        separator.name([_UNSAFE.sub("_", name) for name in names], counts)
 
 
 def _by_label(caches: list[Cache], split: str) -> dict[str, list[tuple[Cache, CachedStem]]]:

@@ -31,10 +31,12 @@ class MultitrackConfig:
         segment_seconds: length of a mixture and of each example.
         fewest: stems of a mixture, at least; fewer where a song has no more that sound.
         most: stems of a mixture, at most, and places for them.
+        full: fraction of mixtures with all stems that sound, up to `most`; the others have any number of them.
         weights: `(collection, how often it is drawn relative to the others)`; 1 for a collection not named.
         coherent: fraction of mixtures taken from one song; the stems of the others are of a song each.
         gain_db: the level of each stem and of each example changes by at most this much, uniformly.
-        polarity: probability of a sign flip.
+        polarity: probability of a sign flip, of a whole song: stems of one take, such as overheads and what they hear,
+            cancel where only one of them is flipped.
         speed: probability that an example plays faster or slower than its stem, which moves pitch and tempo together.
         speed_range: the largest factor; the smallest is its inverse.
         mono: mix down to one channel.
@@ -42,9 +44,10 @@ class MultitrackConfig:
 
     segment_seconds: float = 4.0
     fewest: int = 2
-    most: int = 8
+    most: int = 12
+    full: float = 0.5
     weights: tuple[tuple[str, float], ...] = ()
-    coherent: float = 0.8
+    coherent: float = 1.0
     gain_db: float = 4.0
     polarity: float = 0.5
     speed: float = 0.3
@@ -52,7 +55,7 @@ class MultitrackConfig:
     mono: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("coherent", "polarity", "speed"):
+        for name in ("full", "coherent", "polarity", "speed"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SoliError(f"multitracks.{name} = {getattr(self, name)}; allowed: 0 to 1")
         for name, least in {"gain_db": 0, "speed_range": 1}.items():
@@ -113,6 +116,8 @@ class MultitrackMixer(Mixer):
         coherent = bool(library.songs) and rng.random() < config.coherent
         pairs = self._song(rng, n_samples) if coherent else self._apart(rng, n_samples)
         empty = [StemRecipe(source=_EMPTY)] * (config.most - len(pairs))
+        flips = rng.random(1 if coherent else len(pairs)) < config.polarity
+        flipped = np.broadcast_to(flips, len(pairs))
         return MixRecipe(
             index=index,
             sample_rate=library.sample_rate,
@@ -121,7 +126,7 @@ class MultitrackMixer(Mixer):
             stems=tuple(
                 stem
                 for excerpts in ([pair[0] for pair in pairs], [pair[1] for pair in pairs])
-                for stem in (*(self._stem(rng, number, part) for number, part in enumerate(excerpts)), *empty)
+                for stem in (*(self._stem(rng, i, part, flipped[i]) for i, part in enumerate(excerpts)), *empty)
             ),
             bandwidth=min((pair[2] for pair in pairs), default=library.sample_rate / 2),
             swapped=False,
@@ -154,6 +159,8 @@ class MultitrackMixer(Mixer):
         return pairs
 
     def _size(self, rng: np.random.Generator) -> int:
+        if rng.random() < self.multitracks.full:
+            return self.multitracks.most
         return int(rng.integers(self.multitracks.fewest, self.multitracks.most + 1))
 
     def _pair(self, rng: np.random.Generator, stem: CachedStem, start: int, n_samples: int) -> Pair | None:
@@ -173,17 +180,20 @@ class MultitrackMixer(Mixer):
                 return excerpt, example, stem.bandwidth
         return None
 
-    def _stem(self, rng: np.random.Generator, number: int, excerpt: Excerpt) -> StemRecipe:
+    def _stem(self, rng: np.random.Generator, number: int, excerpt: Excerpt, inverted: bool) -> StemRecipe:
         limit = self.multitracks.gain_db
         return StemRecipe(
             source=str(number),
             excerpts=(excerpt,),
-            inverted=bool(rng.random() < self.multitracks.polarity),
+            inverted=bool(inverted),
             gain_db=float(rng.uniform(-limit, limit)),
         )
 
 
 def _place(rng: np.random.Generator, available: int, n_samples: int) -> int:
+    """Where a window begins: anywhere, or at an end of a recording that has no room for an example otherwise."""
+    if available < 3 * n_samples:
+        return int(rng.integers(2)) * max(available - n_samples, 0)
     return int(rng.integers(0, max(available - n_samples, 0) + 1))
 
 

@@ -59,7 +59,7 @@ class Decoder(nn.Module):
         self.blocks = nn.ModuleList(DecoderBlock(width) for _ in range(config.decoder_depth))
         self.leave = BandMerge(groups, width, config.patch)
         for bias in self.leave.biases:
-            nn.init.constant_(bias, _QUIET)
+            nn.init.constant_(bias, _QUIET).requires_grad_(False)  # what zeros decode to stays silence
 
     def forward(self, latents: Tensor, n_frames: int) -> Tensor:
         """`[B K M L]` -> `[B N F]`, Nyquist included, around 1 for a mixture of usual level."""

@@ -84,4 +84,6 @@ def _level(waveform: Tensor) -> Tensor:
 
 
 def _levelled(waveform: Tensor) -> Tensor:
-    return waveform / _level(waveform)
+    """Near silence stays what it is."""
+    level = _level(waveform)
+    return waveform / torch.where(level > 1e-2, level, 1.0)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from soli.dsp.frames import synthesise
 from soli.systems.latentcluster.config import LatentClusterConfig, cluster_names
 from soli.systems.latentcluster.discoverer import Found
+from soli.systems.latentcluster.grouping import centred
 from soli.systems.latentcluster.network import Decoder, Encoder, band_energies, repainted
 from soli.systems.latentcluster.nonnegative import factorise, part_shares
 from soli.systems.latentcluster.selection import Choice, choose
@@ -34,11 +34,23 @@ class LatentCluster(SpectralDiscoverer[LatentClusterConfig]):
         self.config = config
         self.sample_rate, self.sources = config.sample_rate, cluster_names(config.max_sources)
         self.encoder, self.decoder = Encoder(config), Decoder(config)
-        self.projection = nn.Linear(config.latent_size, config.embedding_size, bias=False)
+        hidden = 4 * config.latent_size
+        self.projection = nn.Sequential(
+            nn.Linear(config.latent_size, hidden), nn.GELU(), nn.Linear(hidden, config.embedding_size, bias=False)
+        )
 
-    def embed(self, latents: Tensor) -> Tensor:
-        """Directions that are clustered: `[... L]` -> `[... E]` of length one."""
-        return F.normalize(self.projection(latents), dim=-1)
+    def embed(self, latents: Tensor, energies: Tensor) -> Tensor:
+        """Directions that are clustered, from the middle of all points of a mixture.
+
+        Args:
+            latents: `[... K M L]`.
+            energies: of the points, `[... K M]`.
+
+        Returns:
+            `[... K M E]`, of length one.
+        """
+        vectors = self.projection(latents).flatten(-3, -2)
+        return centred(vectors, energies.flatten(-2).sqrt()).unflatten(-2, energies.shape[-2:])
 
     def encode(self, planes: Tensor) -> Tensor:
         """Means of the latents of long mixtures.
@@ -70,31 +82,31 @@ class LatentCluster(SpectralDiscoverer[LatentClusterConfig]):
         view = self.view(mixture.mean(dim=0, keepdim=True))
         latents = self.encode(view.planes)[0]  # [K M L]
         energies = band_energies(view.spectrogram[0].abs().square(), self.config)  # [K M]
-        points, choice = self._cluster(latents, energies, n_sources)
-        gates = self._gates(latents, choice)  # [S K M 1]
+        directions = self.embed(latents, energies)
+        points, choice = self._cluster(directions, energies, n_sources)
+        gates = self._gates(latents, directions, choice)  # [S K M 1]
         roots = self.decode(gates * latents, view.spectrogram.shape[1])
         labels = choice.clusters.responsibilities(points).argmax(dim=1)
         info = {"latents": points[:_SHOWN].cpu(), "labels": labels[:_SHOWN].cpu(), "scores": dict(choice.scores)}
         return Found(self.filtered(roots, mixture), info)
 
-    def _cluster(self, latents: Tensor, energies: Tensor, n_sources: int | None) -> tuple[Tensor, Choice]:
+    def _cluster(self, directions: Tensor, energies: Tensor, n_sources: int | None) -> tuple[Tensor, Choice]:
         """Draw audible points, louder ones more often, and fit clusters to them."""
         config = self.config
         generator = torch.Generator().manual_seed(config.seed)
         weights = energies.flatten().sqrt().cpu().double()
         weights = weights * (energies.flatten().cpu() >= _AUDIBLE * energies.max().cpu())
         count = min(config.n_points, int((weights > 0).sum()))
-        chosen = torch.multinomial(weights, count, generator=generator).to(latents.device)
-        points = self.embed(latents.flatten(0, 1)[chosen])
+        chosen = torch.multinomial(weights, count, generator=generator).to(directions.device)
+        points = directions.flatten(0, 1)[chosen]
         fewest = 1 if config.selection == "bic" else 2  # the others say nothing of a single cluster
         numbers = (n_sources,) if n_sources else tuple(range(fewest, config.max_sources + 1))
         return points, choose(points, numbers, config.selection, generator, independent=config.independent)
 
-    def _gates(self, latents: Tensor, choice: Choice) -> Tensor:
+    def _gates(self, latents: Tensor, directions: Tensor, choice: Choice) -> Tensor:
         """How much of each latent belongs to each cluster, `[S K M 1]`."""
-        points = self.embed(latents)
-        soft = choice.clusters.responsibilities(points.flatten(0, 1), self.config.temperature)  # [K*M S]
-        soft = soft.T.unflatten(1, points.shape[:2])
+        soft = choice.clusters.responsibilities(directions.flatten(0, 1), self.config.temperature)  # [K*M S]
+        soft = soft.T.unflatten(1, directions.shape[:2])
         if self.config.assignment == "nmf":
             soft = self._by_parts(soft, torch.linalg.vector_norm(latents, dim=-1))
         return soft[..., None]

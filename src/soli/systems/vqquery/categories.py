@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from soli.nn.balance import balanced_assignment
 from soli.nn.quantize import ResidualQuantizer
 from soli.systems.vqquery.config import VQQueryConfig
 
-_RESTART = 0.5  # accumulated uses below which a code starts anew from a stem of the batch
+_RESTART = 8.0  # accumulated uses below which a code starts anew: one in three hundred
+_STARTS = 20
 
 
 class Categories(nn.Module):
@@ -61,7 +61,7 @@ class Categories(nn.Module):
     @torch.no_grad()
     def start(self, embeddings: Tensor, *, n_iterations: int = 50) -> None:
         """Begin from the k-means centres of embeddings `[M D]`, level by level."""
-        self.quantizer.initialise(embeddings[..., None], n_iterations=n_iterations)
+        self.quantizer.initialise(embeddings[..., None], n_iterations=n_iterations, n_starts=_STARTS)
         self.ready.fill_(True)
 
     @torch.no_grad()
@@ -83,7 +83,7 @@ class Categories(nn.Module):
             if balance and len(residual):
                 found = _balanced(torch.cat((residual, known)), codebook.entries(), balance)[: len(residual)]
             codes.append(found)
-            codebook.learn(residual, found)
+            codebook.learn(residual, found, known if len(known) else None)
             entries = codebook.entries()
             residual, known = residual - entries[found], known - entries[codebook.nearest(known)]
         return self._joined(torch.stack(codes, dim=1))
@@ -97,6 +97,6 @@ class Categories(nn.Module):
 
 
 def _balanced(rows: Tensor, entries: Tensor, strength: float) -> Tensor:
-    """Codes of rows `[M D]` by cosine, used more or less alike."""
-    scores = F.normalize(rows, dim=-1) @ F.normalize(entries, dim=-1).T
+    """Codes of rows `[M D]`, used more or less alike; among entries of one length the score is the cosine."""
+    scores = rows @ entries.T - 0.5 * entries.square().sum(dim=-1)
     return balanced_assignment(scores, strength=strength).argmax(dim=-1)

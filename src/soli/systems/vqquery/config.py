@@ -30,6 +30,7 @@ class VQQueryConfig:
         query_fft: window of the query encoder, in samples; frames overlap by half.
         query_mels: bands of the query encoder.
         query_widths: features of its convolutions, each of which halves bands and frames.
+        query_seconds: length of what it hears at once; the embeddings of a longer example are averaged.
         sounds_db: a code sounds where a window of its output is above this level relative to the mixture's loudest
             window.
         window_seconds: length of those windows.
@@ -44,13 +45,14 @@ class VQQueryConfig:
     n_fft: int = 2048
     hop_length: int = 1024
     bands: tuple[tuple[int, int], ...] = ((32, 4), (24, 8), (24, 16), (8, 40))
-    n_features: int = 40
+    n_features: int = 48
     depths: tuple[int, ...] = (1, 2)
     dilations: tuple[int, ...] = (1, 2, 1, 2)
     mask_features: int = 20
     query_fft: int = 1024
     query_mels: int = 64
     query_widths: tuple[int, ...] = (24, 48, 96)
+    query_seconds: float = 3.2
     sounds_db: float = -24.0
     window_seconds: float = 0.5
     classes: tuple[str, ...] = ()

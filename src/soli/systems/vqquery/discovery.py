@@ -5,11 +5,12 @@ from __future__ import annotations
 import abc
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from soli.dsp.level import relative_energy, window_levels
 from soli.errors import SoliError
 from soli.separator import Estimates
 from soli.streaming import MonoSeparator
@@ -33,9 +34,13 @@ class CodeSeparator(MonoSeparator):
 
     A subclass sets `config`, which has `sounds_db`, `window_seconds`, `classes` and `histogram`, and implements
     `codes_of` beside `_separate_mono`.
+
+    Attributes:
+        names_sources: what it finds has names of its own.
     """
 
     config: Any
+    names_sources: ClassVar[bool] = True
 
     @abc.abstractmethod
     def codes_of(self, examples: Tensor) -> Tensor:
@@ -100,7 +105,7 @@ class CodeSeparator(MonoSeparator):
         stems, mixture = estimates.stems, estimates.mixture
         window = max(round(self.config.window_seconds * estimates.sample_rate), 1)
         activity = window_levels(stems, mixture, window)
-        energy = _decibels(stems.square().mean(dim=(-2, -1)), mixture.square().mean())
+        energy = relative_energy(stems.square().mean(dim=(-2, -1)), mixture.square().mean())
         heard = [code for code in energy.argsort(descending=True).tolist() if self._sounds(activity[code])]
         return Estimates(
             stems[heard],
@@ -118,28 +123,3 @@ class CodeSeparator(MonoSeparator):
 
     def _sounds(self, activity: Tensor) -> bool:
         return bool(activity.max() > self.config.sounds_db)
-
-
-def window_levels(stems: Tensor, mixture: Tensor, window: int) -> Tensor:
-    """Levels of windows relative to the loudest window of the mixture.
-
-    Args:
-        stems: `[S C T]`.
-        mixture: `[C T]`.
-        window: in samples; the last one is shorter.
-
-    Returns:
-        `[S W]` in dB, at least -120.
-    """
-    loudest = _windows(mixture, window).amax()
-    return _decibels(_windows(stems, window), loudest)
-
-
-def _windows(signal: Tensor, window: int) -> Tensor:
-    """Mean power of windows, `[... C T]` -> `[... W]`."""
-    padded = torch.nn.functional.pad(signal.double(), (0, -signal.shape[-1] % window))
-    return padded.unflatten(-1, (-1, window)).square().mean(dim=(-3, -1))
-
-
-def _decibels(energy: Tensor, reference: Tensor) -> Tensor:
-    return 10 * torch.log10(energy.double() / reference.double().clamp(min=1e-20) + 1e-12)

@@ -15,11 +15,13 @@ from soli.systems.vqquery.config import VQQueryConfig
 
 _FLOOR = 1e-6  # of a band's power relative to the loudest frame's mean
 _SMALLEST = 1e-10
-_TILT, _MOST_BANDS = 0.5, 3
+_LEAST = -1.0  # less than any GELU
+_TILT, _MOST_BANDS = 0.35, 2
+_SOUNDS = -1.0  # of `features`: frames whose loudest band is above this, 40 dB below the loudest frame, are listened to
 
 
 class QueryEncoder(nn.Module):
-    """Strided convolutions over mel levels, then mean and maximum over time and bands.
+    """Strided convolutions over mel levels, then mean and maximum over the frames that sound.
 
     Loudness does not matter: levels are relative to the example's loudest frame.
 
@@ -58,7 +60,9 @@ class QueryEncoder(nn.Module):
         for level, norm in zip(self.levels, self.norms, strict=True):
             x = F.gelu(norm(level(x)))
         x = F.gelu(self.collapse(x.permute(0, 2, 1, 3).flatten(2)))  # [M N D']
-        pooled = torch.cat((x.mean(dim=1), x.amax(dim=1)), dim=-1)
+        sounds = F.adaptive_max_pool1d(features.amax(dim=-1)[:, None], x.shape[1]).mT > _SOUNDS  # [M N 1]
+        mean = (x * sounds).sum(dim=1) / sounds.sum(dim=1).clamp(min=1)
+        pooled = torch.cat((mean, x.masked_fill(~sounds, _LEAST).amax(dim=1)), dim=-1)
         return F.normalize(self.out(pooled).float(), dim=-1)
 
     @torch.no_grad()
@@ -76,7 +80,7 @@ def recoloured(features: Tensor) -> Tensor:
         features: `[M N K]`.
 
     Returns:
-        Tilted over the bands and moved by up to three of them, the same shape.
+        Tilted over the bands and moved by up to two of them, the same shape.
     """
     n_items, _, n_bands = features.shape
     device = features.device

@@ -60,8 +60,8 @@ def separation_losses(sums: MaskSums, valid: Tensor, *, floor_db: float = -30.0)
     """Errors in dB where a target sounds, and leakage in dB where it is silent.
 
     The error is half relative to the target, 10 log10(error / true + floor), and half minus its SI-SDR, bounded on both
-    sides: an estimate of next to nothing has a gradient in the second alone. The leakage is relative to a thousandth of
-    the mixture and fades at the same floor.
+    sides: an estimate of next to nothing has a gradient in the second alone. The leakage is what all queries that are
+    absent from a mixture make together, relative to a thousandth of it, and fades at the same floor.
 
     Args:
         sums: of a batch.
@@ -80,7 +80,10 @@ def separation_losses(sums: MaskSums, valid: Tensor, *, floor_db: float = -30.0)
     along = sums.shared.clamp(min=0).square() / sums.true.clamp(min=_TINY)
     rest = (sums.made - along).clamp(min=0)
     shape = 10 * torch.log10((rest + floor * along + _TINY) / (along + 0.01 * rest + _TINY))
-    return _mean(0.5 * (relative + shape), sounds), _mean(relative, valid & ~sounds)
+    absent = valid & ~sounds
+    leaked = (wrong * absent).sum(dim=1, keepdim=True)
+    leakage = 10 * torch.log10(leaked / least + floor)
+    return _mean(0.5 * (relative + shape), sounds), _mean(leakage, absent.any(dim=1, keepdim=True))
 
 
 def contrast(first: Tensor, second: Tensor, songs: Tensor, *, temperature: float) -> Tensor:

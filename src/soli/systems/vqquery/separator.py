@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal, get_args
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from soli.dsp.frames import synthesise
@@ -18,6 +19,8 @@ from soli.systems.vqquery.network import QueryNetwork
 
 QueryMode = Literal["code", "embedding"]
 _SILENCE = 1e-6
+_CANCELS = 1e-3  # of the loudest channel's power
+_QUIET = 1e-4  # of the loudest window's power: quieter ones say nothing of a source
 
 
 class VQQuery(CodeSeparator):
@@ -41,7 +44,26 @@ class VQQuery(CodeSeparator):
     @torch.inference_mode()
     def codes_of(self, examples: Tensor) -> Tensor:
         """See `CodeSeparator`."""
-        return self.network.categories.assign(self.network.encoder(examples))
+        return self.network.categories.assign(self.embed(examples))
+
+    def embed(self, examples: Tensor) -> Tensor:
+        """Where isolated sources are among the codes, heard in windows as long as the examples of the training.
+
+        Args:
+            examples: `[M T]`.
+
+        Returns:
+            `[M D]`, of length one: the mean over the windows that sound.
+        """
+        window = round(self.config.query_seconds * self.sample_rate)
+        if examples.shape[-1] < 1.5 * window:
+            return self.network.encoder(examples)
+        windows = F.pad(examples, (0, -examples.shape[-1] % window)).unflatten(-1, (-1, window))  # [M W window]
+        levels = windows.square().mean(dim=-1)
+        sounds = levels >= _QUIET * levels.amax(dim=-1, keepdim=True)
+        found = torch.zeros(*sounds.shape, self.config.code_size, device=examples.device)
+        found[sounds] = self.network.encoder(windows[sounds])
+        return F.normalize(found.sum(dim=1), dim=-1)
 
     def _separate_mono(self, mixture: Tensor) -> Tensor:
         vectors = self.network.categories.vectors()[None]
@@ -91,10 +113,10 @@ class VQQuery(CodeSeparator):
             raise SoliError(f"mode={mode!r}; allowed: {', '.join(get_args(QueryMode))}")
         check_waveform(mixture, sample_rate, self.sample_rate)
         check_waveform(example, sample_rate, self.sample_rate)
-        heard = example.float().flatten(0, -2).mean(dim=0, keepdim=True)
+        heard = _mono(example.float().flatten(0, -2))
         if float(heard.abs().max()) < _SILENCE:
             raise SoliError("the example is silent; there is nothing to look for")
-        embedding = self.network.encoder(heard)
+        embedding = self.embed(heard)
         code = int(self.network.categories.assign(embedding))
         queries = self.network.categories.vectors().clone()
         if mode == "embedding":
@@ -117,3 +139,10 @@ class _Match(MonoSeparator):
 
     def _separate_mono(self, mixture: Tensor) -> Tensor:
         return self.model.outputs(mixture, self.queries, [self.wanted])
+
+
+def _mono(channels: Tensor) -> Tensor:
+    """`[C T]` -> `[1 T]`: the mean, or the loudest channel where they cancel."""
+    mean, powers = channels.mean(dim=0, keepdim=True), channels.square().mean(dim=-1)
+    loudest = int(powers.argmax())
+    return mean if mean.square().mean() > _CANCELS * powers[loudest] else channels[loudest : loudest + 1]

@@ -76,7 +76,7 @@ class VQQueryTask(Task[VQQuery]):
         memory: int = 1024,
         contrast_weight: float = 2.0,
         agreement_weight: float = 1.0,
-        silence_weight: float = 0.15,
+        silence_weight: float = 0.3,
         temperature: float = 0.1,
         floor_db: float = -30.0,
     ) -> None:
@@ -108,6 +108,8 @@ class VQQueryTask(Task[VQQuery]):
         level = sounding.sum(dim=1).square().mean(dim=-1)[:, None, None].sqrt() / USUAL_LEVEL + 1e-6
         sounding = sounding / level
         present = (sounding.square().mean(dim=-1) > _SILENCE) & (examples.square().mean(dim=-1) > _SILENCE)
+        if not present.any():
+            return {"error": stems.new_zeros(())}
         embedded = self.separator.network.encoder(torch.cat((sounding[present], examples[present])))
         heard, asked = embedded.chunk(2)
         songs = present.nonzero()[:, 0]
