@@ -46,7 +46,7 @@ def main(arguments: argparse.Namespace) -> None:
                     raise SoliError(f"{name} cannot discover sources")
                 found = model.discover(resample(split.inside, rate, model.sample_rate), model.sample_rate).stems.cpu()
                 stems = [fitted(resample(stem, model.sample_rate, rate), mixture) for stem in found]
-                best = max(float(si_sdr(guitar, stem)) for stem in [*stems, *split.outside.values()])
+                best = max(float(si_sdr(guitar, stem)) for stem in stems)
                 rows[f"{name}, {end}"][path.parent.name] = best - float(si_sdr(guitar, mixture))
         print(path.parent.name, flush=True)
     data = {

@@ -19,12 +19,11 @@ from typing import Any
 
 import torch
 from clips import RESULTS, folder_name, machine, run, table, write_results
-from others import ALGORITHMS
+from others import ALGORITHMS, instrument
 from torch import Tensor
 
 from soli.audio import resample
 from soli.data.layouts import open_dataset
-from soli.discovery.front_ends import NAMED
 from soli.errors import SoliError
 from soli.evaluation.metrics import Reconstruction, assignment_entropy, cluster_table, reconstruction
 from soli.evaluation.selection import choose_tracks
@@ -67,12 +66,13 @@ def main(arguments: argparse.Namespace) -> None:
 def others(arguments: argparse.Namespace) -> Iterator[tuple[Tensor, int]]:
     """Mono sums of all stems beside vocals, drums and bass, with their rates; silent ones are passed over."""
     for track in choose_tracks(open_dataset(arguments.data), arguments.split, arguments.limit):
-        labels = {stem.labels[0] for stem in track.stems.values() if stem.labels} - {*NAMED}
+        names = [name for name, stem in track.stems.items() if instrument(name, stem.labels)]
         length = min(round(arguments.seconds * track.sample_rate), track.n_samples)
         start = (track.n_samples - length) // 2
-        audio = torch.from_numpy(track.submix(*sorted(labels), start=start, n_samples=length))
-        if labels and float(audio.abs().max()) > 1e-3:
-            yield audio.mean(dim=0, keepdim=True), track.sample_rate
+        read = [torch.from_numpy(track.read(name, start=start, n_samples=length)) for name in names]
+        audio = torch.stack([stem.mean(dim=0, keepdim=True) for stem in read]).sum(dim=0) if read else torch.zeros(1, 1)
+        if float(audio.abs().max()) > 1e-3:
+            yield audio, track.sample_rate
 
 
 def variants(name: str, model: LatentDiscoverer) -> Iterator[tuple[str, LatentDiscoverer]]:
@@ -100,7 +100,7 @@ def clusters(model: LatentDiscoverer, clips: Sequence[Tensor], number: int | Non
         found = model.discover(clip, model.sample_rate, n_sources=number)
         tables.append(cluster_table(clip, found.stems.cpu()))
         counts.append(len(found))
-        if "labels" in found.info:
+        if isinstance(model, LatentClusterPaper):  # others have points, not frames
             entropies.append(assignment_entropy(found.info["labels"]))
     columns: dict[str, Any] = {
         "number": sum(counts) / len(counts),

@@ -60,7 +60,12 @@ class Song(NamedTuple):
 def main(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(arguments.threads)
     models = {model_name(path): discoverer(path, arguments.device) for path in arguments.models}
-    methods: dict[str, Method] = {"NMF, same K": nmf, "frame-gating oracle": gating, "IRM oracle": ratio}
+    methods: dict[str, Method] = {
+        "mixture": untouched,
+        "NMF, same K": nmf,
+        "frame-gating oracle": gating,
+        "IRM oracle": ratio,
+    }
     for name, model in models.items():
         methods |= rows_of(name, model)
     tracks = choose_tracks(open_dataset(arguments.data), arguments.split, arguments.limit)
@@ -163,8 +168,13 @@ def at(mixture: Tensor, rate: int, model: Separator) -> Tensor:
 def discovered(model: LatentDiscoverer, mixture: Tensor, rate: int, n_sources: int) -> Tensor:
     """At the rate and length of the mixture."""
     found = model.discover(at(mixture, rate, model), model.sample_rate, n_sources=min(n_sources, 8)).stems.cpu()
+    found = found[:n_sources]  # loudest first
     back = torch.stack([resample(stem, model.sample_rate, rate) for stem in found])
     return torch.nn.functional.pad(back, (0, mixture.shape[-1] - back.shape[-1]))
+
+
+def untouched(truth: Tensor, mixture: Tensor, rate: int) -> Tensor:
+    return mixture.expand_as(truth)
 
 
 def nmf(truth: Tensor, mixture: Tensor, rate: int) -> Tensor:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from soli.dsp.level import decibels, whiten
+from soli.dsp.level import decibels, mixed_down, whiten
 
 
 def test_ten_times_the_amplitude_is_twenty_decibels():
@@ -23,3 +23,10 @@ def test_whitening_leaves_zero_mean_and_unit_deviation_of_every_item():
 
 def test_whitening_a_constant_gives_zeros():
     assert torch.equal(whiten(torch.full((1, 4, 5), -80.0), dims=(1, 2)), torch.zeros(1, 4, 5))
+
+
+def test_one_channel_hears_what_all_hear_even_where_they_cancel():
+    first, second = torch.randn(2, 1, 500)
+    torch.testing.assert_close(mixed_down(torch.cat((first, second))), (first + second) / 2)
+    assert torch.equal(mixed_down(torch.cat((first, -first))).abs(), first.abs())
+    assert torch.equal(mixed_down(torch.zeros(2, 10)), torch.zeros(1, 10))

@@ -296,3 +296,13 @@ def test_mistakes_are_named(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(SoliError, match="latent"):
         cluster_frames(frames, torch.ones(50), "kmeans", n_clusters=2, most=4)
+
+
+def test_frames_far_from_all_others_are_noise_wherever_they_are(monkeypatch) -> None:
+    frames, _ = two_timbres()
+    frames = torch.cat((frames, 40 * torch.randn(60, frames.shape[1], generator=seeded())))
+    monkeypatch.setattr("soli.systems.latentcluster.frames._FITTED", 150)
+    labels = cluster_frames(frames, torch.ones(len(frames)), "dbscan", n_clusters=None, most=8)
+    assert (labels[-60:] == -1).float().mean() > 0.9
+    capped = cluster_frames(frames, torch.ones(len(frames)), "dbscan", n_clusters=1, most=8)
+    assert int(capped.max()) == 0

@@ -240,3 +240,18 @@ def test_the_released_sizes_are_what_the_readme_says() -> None:
 
     count = sum(p.numel() for p in LatentCluster(LatentClusterConfig()).parameters())
     assert 5e5 < count < 6e5
+
+
+@pytest.mark.parametrize("preset", ["modern", "slots"])
+def test_channels_that_cancel_are_heard(preset: str) -> None:
+    mixture = two_instruments().sum(dim=0)
+    found = MODELS[preset]().discover(torch.cat((mixture, -mixture)), RATE, n_sources=2)
+    assert len(found) == 2
+    assert float(found.residual.abs().max()) < 1e-6
+
+
+def test_no_more_slots_are_sources_than_a_model_may_find() -> None:
+    shares = torch.rand(6, 400) * (torch.arange(400) % 6 == torch.arange(6)[:, None])
+    shares = shares.repeat_interleave(8, dim=1)
+    assert len(group_slots(shares, LatentSlotsConfig(n_slots=6), None)) == 6
+    assert len(group_slots(shares, LatentSlotsConfig(n_slots=6, max_sources=4), None)) == 4

@@ -1,4 +1,4 @@
-"""Levels in decibels and their whitening."""
+"""Levels: in decibels, whitened, of windows, and of channels that may cancel."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from torch import Tensor
 
 SMALLEST_AMPLITUDE = 1e-5
 WHITENING_EPSILON = 1e-7
+_CANCELS = 1e-3  # of the loudest channel's power
 
 
 def decibels(amplitude: Tensor, reference: Tensor, dynamic_range: float = 80.0) -> Tensor:
@@ -37,6 +38,20 @@ def whiten(values: Tensor, dims: tuple[int, ...]) -> Tensor:
     """
     deviation, mean = torch.std_mean(values, dim=dims, correction=0, keepdim=True)
     return (values - mean) / (deviation + WHITENING_EPSILON)
+
+
+def mixed_down(channels: Tensor) -> Tensor:
+    """One channel that hears what all of them hear.
+
+    Args:
+        channels: `[C T]`.
+
+    Returns:
+        `[1 T]`: their mean, or the loudest of them where they cancel.
+    """
+    mean, powers = channels.mean(dim=0, keepdim=True), channels.square().mean(dim=-1)
+    loudest = int(powers.argmax())
+    return mean if mean.square().mean() > _CANCELS * powers[loudest] else channels[loudest : loudest + 1]
 
 
 def window_levels(stems: Tensor, mixture: Tensor, window: int) -> Tensor:

@@ -92,4 +92,6 @@ class LatentDiscoverer(Separator):
         if (labels := info.get("labels")) is not None:
             place = torch.cat((order.argsort(), order.new_full((1,), -1)))  # -1, noise, stays itself
             info = {**info, "labels": place[labels.to(order.device)].cpu()}
+        if "slots" in info:
+            info = {**info, "slots": [info["slots"][index] for index in order.tolist()]}
         return Found(stems[order], info)

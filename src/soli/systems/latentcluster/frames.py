@@ -32,7 +32,7 @@ def cluster_frames(
         frames: features `[N D]`.
         energies: of the frames, `[N]`.
         algorithm: `kmeans`, `agglomerative` or `dbscan`, which finds its number itself and leaves noise.
-        n_clusters: how many; None for the number from 2 on with the best silhouette.
+        n_clusters: how many, for `dbscan` at most; None for the number from 2 on with the best silhouette.
         most: clusters.
         seed: of the draws.
 
@@ -52,9 +52,9 @@ def cluster_frames(
     if len(chosen) < 3:
         return torch.zeros(len(frames), dtype=torch.long, device=frames.device)
     if algorithm == "dbscan":
-        members = _dbscan(chosen, most)
-    else:
-        members = _partition(chosen, algorithm, n_clusters, min(most, len(chosen) - 1), seed)
+        members, radius = _dbscan(chosen, min(most, n_clusters or most))
+        return _spread(features, fitted, members, radius)
+    members = _partition(chosen, algorithm, n_clusters, min(most, len(chosen) - 1), seed)
     return _spread(features, fitted, members)
 
 
@@ -107,24 +107,31 @@ def _model(algorithm: str, number: int, seed: int) -> Any:
     return cluster.AgglomerativeClustering(number, linkage="ward")
 
 
-def _dbscan(chosen: Tensor, most: int) -> Tensor:
-    """Labels `[P]` with a radius from the knee of the distances to the tenth neighbour; the largest clusters only."""
+def _dbscan(chosen: Tensor, most: int) -> tuple[Tensor, float]:
+    """Labels `[P]` of the largest clusters only, and the radius: the knee of the distances to the tenth neighbour."""
     neighbours = min(_NEIGHBOURS, len(chosen) - 1)
     distances = torch.cdist(chosen, chosen).kthvalue(neighbours + 1, dim=1).values
-    model = _sklearn().DBSCAN(eps=max(knee(distances), 1e-6), min_samples=neighbours)
+    radius = max(knee(distances), 1e-6)
+    model = _sklearn().DBSCAN(eps=radius, min_samples=neighbours)
     members = torch.as_tensor(model.fit_predict(_numpy(chosen))).long().to(chosen.device)
     kept = members[members >= 0].bincount().argsort(descending=True)[:most].tolist()
     labels = torch.full_like(members, NOISE)
     for label, name in enumerate(kept):
         labels[members == name] = label
-    return labels
+    return labels, radius
 
 
-def _spread(features: Tensor, fitted: Tensor, members: Tensor) -> Tensor:
-    """Frames beside those of the fit join the nearest centre."""
+def _spread(features: Tensor, fitted: Tensor, members: Tensor, radius: float | None = None) -> Tensor:
+    """Frames beside those of the fit join the nearest centre; with a radius, the nearest frame within it, or none."""
     if not (members >= 0).any():
         return torch.zeros(len(features), dtype=torch.long, device=features.device)
     chosen = features[fitted]
+    if radius is not None:
+        own, names = chosen[members >= 0], members[members >= 0]
+        found = nearest(features, own)
+        labels = torch.where((features - own[found]).norm(dim=1) <= radius, names[found], NOISE)
+        labels[fitted] = members
+        return labels
     centres = torch.stack([chosen[members == name].mean(dim=0) for name in range(int(members.max()) + 1)])
     labels = nearest(features, centres)
     labels[fitted] = members

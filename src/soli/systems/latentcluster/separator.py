@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from soli.dsp.frames import synthesise
+from soli.dsp.level import mixed_down
 from soli.systems.latentcluster.config import LatentClusterConfig, cluster_names
 from soli.systems.latentcluster.discoverer import Found
 from soli.systems.latentcluster.grouping import centred
@@ -79,7 +80,7 @@ class LatentCluster(SpectralDiscoverer[LatentClusterConfig]):
         return synthesise(made, config.n_fft, config.hop_length, mixture.shape[-1])[0]
 
     def _discover(self, mixture: Tensor, n_sources: int | None) -> Found:
-        view = self.view(mixture.mean(dim=0, keepdim=True))
+        view = self.view(mixed_down(mixture))
         latents = self.encode(view.planes)[0]  # [K M L]
         energies = band_energies(view.spectrogram[0].abs().square(), self.config)  # [K M]
         directions = self.embed(latents, energies)

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from soli.dsp.level import mixed_down
 from soli.systems.latentcluster.config import LatentSlotsConfig, cluster_names
 from soli.systems.latentcluster.discoverer import Found
 from soli.systems.latentcluster.network import Decoder, Encoder
@@ -19,6 +20,7 @@ from soli.systems.latentcluster.variational import Posterior
 from soli.systems.latentcluster.wiener import cluster_masks, powers
 
 _ENVELOPE = 8  # frames
+_SHOWN = 2000
 
 
 class LatentSlots(SpectralDiscoverer[LatentSlotsConfig]):
@@ -67,19 +69,21 @@ class LatentSlots(SpectralDiscoverer[LatentSlotsConfig]):
         return Posterior(*both.chunk(2, dim=-1))
 
     def _discover(self, mixture: Tensor, n_sources: int | None) -> Found:
-        view = self.view(mixture.mean(dim=0, keepdim=True))
+        view = self.view(mixed_down(mixture))
         found = self._posterior(view.planes)
         n_frames = view.spectrogram.shape[1]
         roots = self.decode(found.mean[0], n_frames)  # [S N F]
         power = view.spectrogram.abs().square()
         shares = (cluster_masks(roots) * power).sum(dim=-1)  # [S N]
         groups = group_slots(shares, self.config, n_sources)
+        labels = _labels(groups, len(roots)).repeat_interleave(found.mean.shape[3])
+        shown = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))[:_SHOWN]
         joined = torch.stack([powers(roots[group]).sum(dim=0) for group in groups]) ** 0.25
         info = {
-            "kl": found.divergence().mean(dim=(0, 2, 3, 4)).cpu(),
+            "slot_divergence": found.divergence().mean(dim=(0, 2, 3, 4)).cpu(),
             "slots": groups,
-            "latents": found.mean[0].mean(dim=(1,)).flatten(0, 1).cpu(),
-            "labels": _labels(groups, len(roots)).repeat_interleave(found.mean.shape[3]),
+            "latents": found.mean[0].mean(dim=(1,)).flatten(0, 1).cpu()[shown],
+            "labels": labels[shown],
         }
         return Found(self.filtered(joined, mixture), info)
 
@@ -107,7 +111,7 @@ def group_slots(shares: Tensor, config: LatentSlotsConfig, n_sources: int | None
     limit = n_sources or 1
     while len(groups) > limit:
         first, second, value = _closest(groups, alike)
-        if n_sources is None and value < config.alike:
+        if n_sources is None and value < config.alike and len(groups) <= config.max_sources:
             break
         groups[first] += groups.pop(second)
     for slot in (~loud).nonzero()[:, 0].tolist():

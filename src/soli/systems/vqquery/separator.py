@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from soli.dsp.frames import synthesise
+from soli.dsp.level import mixed_down
 from soli.dsp.scale import USUAL_LEVEL
 from soli.errors import SoliError
 from soli.separator import Estimates, check_waveform
@@ -19,7 +20,6 @@ from soli.systems.vqquery.network import QueryNetwork
 
 QueryMode = Literal["code", "embedding"]
 _SILENCE = 1e-6
-_CANCELS = 1e-3  # of the loudest channel's power
 _QUIET = 1e-4  # of the loudest window's power: quieter ones say nothing of a source
 
 
@@ -113,7 +113,7 @@ class VQQuery(CodeSeparator):
             raise SoliError(f"mode={mode!r}; allowed: {', '.join(get_args(QueryMode))}")
         check_waveform(mixture, sample_rate, self.sample_rate)
         check_waveform(example, sample_rate, self.sample_rate)
-        heard = _mono(example.float().flatten(0, -2))
+        heard = mixed_down(example.float().flatten(0, -2))
         if float(heard.abs().max()) < _SILENCE:
             raise SoliError("the example is silent; there is nothing to look for")
         embedding = self.embed(heard)
@@ -139,10 +139,3 @@ class _Match(MonoSeparator):
 
     def _separate_mono(self, mixture: Tensor) -> Tensor:
         return self.model.outputs(mixture, self.queries, [self.wanted])
-
-
-def _mono(channels: Tensor) -> Tensor:
-    """`[C T]` -> `[1 T]`: the mean, or the loudest channel where they cancel."""
-    mean, powers = channels.mean(dim=0, keepdim=True), channels.square().mean(dim=-1)
-    loudest = int(powers.argmax())
-    return mean if mean.square().mean() > _CANCELS * powers[loudest] else channels[loudest : loudest + 1]
