@@ -19,8 +19,8 @@ def balanced_assignment(
         scores: `[M V]`, such as cosines; the higher, the better an item fits a class.
         temperature: the lower, the harder the assignment.
         n_iterations: of Sinkhorn; 0 gives the softmax of the scores, which balances nothing.
-        strength: exponent of the correction of the columns, 0 to 1. Less than 1 lets common classes keep more items, as
-            a divergence from balance instead of balance itself does (Chizat et al. 2018).
+        strength: exponent of the correction of the columns, 0 to 1. Less than 1 is slower to balance, and with few
+            iterations lets common classes keep more items.
 
     Returns:
         `[M V]`, rows sum to one.
