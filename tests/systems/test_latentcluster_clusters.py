@@ -19,7 +19,7 @@ from soli.systems.latentcluster.contrast import Points, contrast, draw_points
 from soli.systems.latentcluster.frames import cluster_frames, knee, reduced, whitened
 from soli.systems.latentcluster.mixit import masked_grams, mixit_loss
 from soli.systems.latentcluster.nonnegative import factorise, part_shares, refine
-from soli.systems.latentcluster.parts import parts_of, two_groups
+from soli.systems.latentcluster.parts import loudest, parts_of, two_groups
 from soli.systems.latentcluster.selection import alignment, bic, choose, stability
 from soli.systems.latentcluster.soft import fit_soft
 from soli.systems.latentcluster.variational import Posterior, collapse, free_divergence, posterior, warmed
@@ -186,6 +186,28 @@ def test_mixture_invariant_training_finds_the_best_of_all_assignments() -> None:
         expected.append(min(values.items(), key=lambda item: item[1]))
     assert float(loss) == pytest.approx(sum(value for _, value in expected) / 2, abs=1e-3)
     assert [tuple(row) for row in given.tolist()] == [choice for choice, _ in expected]
+
+
+def test_with_single_sources_as_mixtures_every_estimate_finds_its_own() -> None:
+    """Permutation invariant training with estimates to spare; a silent mixture matters little."""
+    spectrograms = torch.randn(1, 3, 6, 5, dtype=torch.complex64, generator=seeded())
+    spectrograms[:, 2] = 0
+    whole = spectrograms.sum(dim=1)
+    share = spectrograms[:, :2].abs() / spectrograms[:, :2].abs().sum(dim=1, keepdim=True)
+    masks = torch.stack((0.4 * share[:, 1], share[:, 0], 0.6 * share[:, 1], 0 * share[:, 0]), dim=1)
+    loss, given = mixit_loss(masked_grams(masks, whole, spectrograms))
+    assert given[0, :3].tolist() == [1, 0, 1]
+    joined = torch.stack((share[:, 0], share[:, 1]), dim=1)
+    alone, _ = mixit_loss(masked_grams(joined, whole, spectrograms[:, :2]))
+    assert float(loss) == pytest.approx(float(alone) - 0.1 * 30 / 2, abs=0.01)
+
+
+def test_the_loudest_parts_stay_apart_and_nothing_is_lost() -> None:
+    parts = torch.randn(2, 6, 40, generator=seeded()) * torch.tensor([1.0, 5.0, 0.1, 3.0, 0.2, 4.0])[:, None]
+    kept = loudest(parts, 4)
+    torch.testing.assert_close(kept.sum(dim=1), parts.sum(dim=1), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(kept[:, :3], parts[:, [1, 5, 3]])
+    assert loudest(parts, 6) is parts
 
 
 def test_contrast_is_info_nce_and_small_when_parts_are_apart() -> None:

@@ -77,6 +77,23 @@ def two_groups(parts: Tensor) -> Tensor:
     return torch.stack([(parts * mask[..., None]).sum(dim=1) for mask in (share, 1 - share)], dim=1)
 
 
+def loudest(parts: Tensor, number: int) -> Tensor:
+    """The parts with the most energy; the others are added to the last of them.
+
+    Args:
+        parts: `[B P T]`.
+        number: how many to keep apart.
+
+    Returns:
+        `[B min(P, number) T]`, with the same sum.
+    """
+    if parts.shape[1] <= number:
+        return parts
+    order = parts.square().sum(dim=-1).argsort(dim=1, descending=True)
+    parts = parts.gather(1, order[..., None].expand_as(parts))
+    return torch.cat((parts[:, : number - 1], parts[:, number - 1 :].sum(dim=1, keepdim=True)), dim=1)
+
+
 def _level(waveform: Tensor) -> Tensor:
     """`[B T]` -> its level over the usual one, 1 for silence, `[B 1]`."""
     level = waveform.square().mean(dim=-1, keepdim=True).sqrt() / USUAL_LEVEL

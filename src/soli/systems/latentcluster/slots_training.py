@@ -9,10 +9,12 @@ from soli.dsp.frames import analyse
 from soli.losses import Task
 from soli.systems.latentcluster.mixit import masked_grams, mixit_loss
 from soli.systems.latentcluster.network import roots
-from soli.systems.latentcluster.parts import Parts, check_parts, parts_of, two_groups
+from soli.systems.latentcluster.parts import Parts, check_parts, loudest, parts_of, two_groups
 from soli.systems.latentcluster.slots import LatentSlots
 from soli.systems.latentcluster.variational import free_divergence, warmed
 from soli.systems.latentcluster.wiener import cluster_masks, powers
+
+_MOST_PARTS = 5  # each slot goes to one of them: 5^6 ways are tried
 
 
 class LatentSlotsTask(Task[LatentSlots]):
@@ -21,6 +23,8 @@ class LatentSlotsTask(Task[LatentSlots]):
     Args:
         separator: to train.
         parts: `songs` adds two mixtures; `stems` shares instruments out at random between two mixtures.
+        apart: with `stems`, whether each of the five loudest instruments counts by itself, instead of two mixtures of
+            them, which makes it permutation invariant training.
         mixit_weight: of mixture invariant training; 0 leaves the evidence lower bound of Neri et al. alone.
         reconstruction_weight: of the magnitudes of all slots together against the mixture's.
         kl_weight: of the divergence, in the end.
@@ -36,6 +40,7 @@ class LatentSlotsTask(Task[LatentSlots]):
         separator: LatentSlots,
         *,
         parts: Parts = "songs",
+        apart: bool = False,
         mixit_weight: float = 0.1,
         reconstruction_weight: float = 1.0,
         kl_weight: float = 3e-3,
@@ -46,6 +51,7 @@ class LatentSlotsTask(Task[LatentSlots]):
         super().__init__()
         self.separator = separator
         self.kind: Parts = check_parts(parts)
+        self.apart = apart
         self.mixit_weight, self.reconstruction_weight = mixit_weight, reconstruction_weight
         self.kl_weight, self.kl_warmup, self.free_nats, self.floor_db = kl_weight, kl_warmup, free_nats, floor_db
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
@@ -60,7 +66,8 @@ class LatentSlotsTask(Task[LatentSlots]):
             `reconstruction`, `kl`, and `mixit` in units of its weight times dB.
         """
         model, config = self.separator, self.separator.config
-        mixtures = two_groups(parts_of(stems, self.kind))
+        parts = parts_of(stems, self.kind)
+        mixtures = loudest(parts, _MOST_PARTS) if self.apart else two_groups(parts)
         view = model.view(mixtures.sum(dim=1))
         found = model.encoder(view.planes)
         latents = found.sample() if self.training else found.mean
@@ -75,8 +82,8 @@ class LatentSlotsTask(Task[LatentSlots]):
         }
         if self.mixit_weight:
             masks = cluster_masks(made)
-            apart = analyse(mixtures, config.n_fft, config.hop_length)
-            grams = masked_grams(masks, view.spectrogram, apart / view.level[..., None, None])
+            spectrograms = analyse(mixtures, config.n_fft, config.hop_length)
+            grams = masked_grams(masks, view.spectrogram, spectrograms / view.level[..., None, None])
             losses["mixit"] = self.mixit_weight * mixit_loss(grams, floor_db=self.floor_db)[0]
         return losses
 
