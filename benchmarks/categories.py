@@ -156,11 +156,14 @@ def measure_outputs(model: CodeSeparator, tracks: list[Track], seconds: float, p
     by_code: list[float] = []
     by_example: list[float] = []
     leaks: list[float] = []
+    foreign: list[float] = []
+    classes = [majority(model, code) for code in range(len(model.sources))]
     null, n_left_out = -np.inf, 0
     for track in tracks:
         stems = list(stems_of(track, model.sample_rate))
         whole = torch.stack([audio for _, audio in stems])
-        labels = [class_of(label) for label, _ in stems]
+        fine = [label for label, _ in stems]
+        labels = [class_of(label) for label in fine]
         for start in np.linspace(0, max(whole.shape[-1] - length, 0), per_song + 2).astype(int)[1:-1]:
             part = whole[:, start : start + length]
             mixture = part.sum(dim=0, keepdim=True)
@@ -172,6 +175,8 @@ def measure_outputs(model: CodeSeparator, tracks: list[Track], seconds: float, p
             for code in range(len(model.sources)):
                 if code not in codes:
                     leaks.append(level(estimates.stems[code]) - level(mixture))
+                    if classes[code] not in {fine[i] for i in there}:
+                        foreign.append(leaks[-1])
                     continue
                 members = [i for i, its in zip(there, codes, strict=True) if its == code]
                 target = part[members].sum(dim=0, keepdim=True)
@@ -189,7 +194,8 @@ def measure_outputs(model: CodeSeparator, tracks: list[Track], seconds: float, p
         "si_sdr_improvement_of_sources": mean(everything),
         "si_sdr_improvement_of_codes": mean(by_code),
         "si_sdr_improvement_by_example": mean(by_example),
-        "leakage_db": float(10 * np.log10(np.mean(10 ** (np.array(leaks) / 10)))) if leaks else float("nan"),
+        "leakage_db": mean_level(leaks),
+        "leakage_of_absent_classes_db": mean_level(foreign),
         "leakage_db_median": float(np.median(leaks)) if leaks else float("nan"),
         "null_dbfs": null,
         "codes_left_out": n_left_out,
@@ -266,6 +272,17 @@ def measure_time(model: VQQuery, rounds: int = 5) -> dict[str, float]:
     return best | {"ratio": best["all codes"] / best["one pass of the trunk"]}
 
 
+def majority(model: CodeSeparator, code: int) -> str:
+    """The class that most excerpts with a code have; empty without a histogram."""
+    counts = [row[code] for row in model.config.histogram]
+    return model.config.classes[int(np.argmax(counts))] if any(counts) else ""
+
+
+def mean_level(levels: list[float]) -> float:
+    """Mean of the powers, in dB; NaN when there are none."""
+    return float(10 * np.log10(np.mean(10 ** (np.array(levels) / 10)))) if levels else float("nan")
+
+
 def mean(values: list[float]) -> float:
     """NaN when there are none."""
     return float(np.mean(values)) if values else float("nan")
@@ -287,7 +304,8 @@ def outputs_table(found: dict) -> str:
         + f"\nAll sources {found['si_sdr_improvement_of_sources']:.2f} dB, all codes that have a source"
         f" {found['si_sdr_improvement_of_codes']:.2f} dB; asked by their own embeddings instead of codes"
         f" {found['si_sdr_improvement_by_example']:.2f} dB. Codes without a source: {found['leakage_db']:.1f} dB of the"
-        f" mixture, median {found['leakage_db_median']:.1f} dB. Null {found['null_dbfs']:.0f} dBFS.\n"
+        f" mixture, median {found['leakage_db_median']:.1f} dB; those whose class is absent too"
+        f" {found['leakage_of_absent_classes_db']:.1f} dB. Null {found['null_dbfs']:.0f} dBFS.\n"
     )
 
 

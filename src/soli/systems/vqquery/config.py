@@ -31,6 +31,8 @@ class VQQueryConfig:
         query_mels: bands of the query encoder.
         query_widths: features of its convolutions, each of which halves bands and frames.
         query_seconds: length of what it hears at once; the embeddings of a longer example are averaged.
+        sharpness: at use, what the logits are multiplied with before the softmax over codes; below 1, masks are softer
+            than in training, and codes that are absent take less.
         sounds_db: a code sounds where a window of its output is above this level relative to the mixture's loudest
             window.
         window_seconds: length of those windows.
@@ -53,6 +55,7 @@ class VQQueryConfig:
     query_mels: int = 64
     query_widths: tuple[int, ...] = (24, 48, 96)
     query_seconds: float = 3.2
+    sharpness: float = 0.6
     sounds_db: float = -24.0
     window_seconds: float = 0.5
     classes: tuple[str, ...] = ()

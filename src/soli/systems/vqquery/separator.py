@@ -84,7 +84,7 @@ class VQQuery(CodeSeparator):
         level = torch.where(level > _SILENCE, level, 1.0)
         found = self.network.describe(mixture / level)
         spectrogram = found.spectrogram * level[..., None]
-        shares = self.network.logits(found.bins, queries).softmax(dim=1)
+        shares = (self.config.sharpness * self.network.logits(found.bins, queries)).softmax(dim=1)
         stems = mixture.new_empty(len(mixture), len(wanted), mixture.shape[-1])
         for place, query in enumerate(wanted):  # one at a time stays in the cache
             share = shares[:, query]
