@@ -25,6 +25,7 @@ from clips import RESULTS, find_clips, folder_name, load_clip, machine, run, tab
 from torch import Tensor
 
 from soli.audio import resample
+from soli.baselines.oracles import oracle_estimates
 from soli.data.layouts import open_dataset
 from soli.data.tracks import Track
 from soli.errors import SoliError
@@ -49,6 +50,7 @@ GROUPS = ("drums", "guitar", "bass", "vocals", "misc")
 MUSDB = ("vocals", "drums", "bass", "other")
 SEED = {"purity": 0.52, "nmi": 0.473, "perplexity": 10.5, "dead": 3, "purity_of_groups": 0.824}
 SILENT_DBFS = -50.0
+N_FFT = 2048
 LEAST_DB = -30.0  # a stem counts as there when it is above this, relative to the mixture
 
 
@@ -155,6 +157,7 @@ def measure_outputs(model: CodeSeparator, tracks: list[Track], seconds: float, p
     gains: dict[str, list[float]] = defaultdict(list)
     by_code: list[float] = []
     by_example: list[float] = []
+    ideal: list[float] = []
     leaks: list[float] = []
     foreign: list[float] = []
     classes = [majority(model, code) for code in range(len(model.sources))]
@@ -172,6 +175,7 @@ def measure_outputs(model: CodeSeparator, tracks: list[Track], seconds: float, p
             estimates = model.separate(mixture, model.sample_rate)
             by_example += asked_by_themselves(model, part[there], mixture)
             null = max(null, float(20 * torch.log10(estimates.residual.abs().max() + 1e-20)))
+            ideal += ideal_improvements(part[there], codes, mixture)
             for code in range(len(model.sources)):
                 if code not in codes:
                     leaks.append(level(estimates.stems[code]) - level(mixture))
@@ -194,12 +198,26 @@ def measure_outputs(model: CodeSeparator, tracks: list[Track], seconds: float, p
         "si_sdr_improvement_of_sources": mean(everything),
         "si_sdr_improvement_of_codes": mean(by_code),
         "si_sdr_improvement_by_example": mean(by_example),
+        "si_sdr_improvement_of_ideal_masks": mean(ideal),
         "leakage_db": mean_level(leaks),
         "leakage_of_absent_classes_db": mean_level(foreign),
         "leakage_db_median": float(np.median(leaks)) if leaks else float("nan"),
         "null_dbfs": null,
         "codes_left_out": n_left_out,
     }
+
+
+def ideal_improvements(sources: Tensor, codes: list[int], mixture: Tensor) -> list[float]:
+    """What the ideal ratio mask of every code's sum gives each of its sources `[S T]`."""
+    found = sorted(set(codes))
+    if len(found) < 2:
+        return []
+    targets = torch.stack([sources[[i for i, its in enumerate(codes) if its == code]].sum(dim=0) for code in found])
+    masked = oracle_estimates(targets[:, None], "ratio", n_fft=N_FFT, hop_length=N_FFT // 4)
+    gains = {
+        code: float(si_sdr_improvement(t[None], m, mixture)) for code, t, m in zip(found, targets, masked, strict=True)
+    }
+    return [gains[code] for code in codes]
 
 
 @torch.inference_mode()
@@ -303,9 +321,12 @@ def outputs_table(found: dict) -> str:
         table(("SI-SDR improvement, dB", *gains), [("own code", *gains.values())])
         + f"\nAll sources {found['si_sdr_improvement_of_sources']:.2f} dB, all codes that have a source"
         f" {found['si_sdr_improvement_of_codes']:.2f} dB; asked by their own embeddings instead of codes"
-        f" {found['si_sdr_improvement_by_example']:.2f} dB. Codes without a source: {found['leakage_db']:.1f} dB of the"
-        f" mixture, median {found['leakage_db_median']:.1f} dB; those whose class is absent too"
-        f" {found['leakage_of_absent_classes_db']:.1f} dB. Null {found['null_dbfs']:.0f} dBFS.\n"
+        f" {found['si_sdr_improvement_by_example']:.2f} dB; ideal ratio masks of the same targets"
+        f" {found['si_sdr_improvement_of_ideal_masks']:.2f} dB, the mixture 0."
+        f" Codes without a source: {found['leakage_db']:.1f} dB of the mixture, median"
+        f" {found['leakage_db_median']:.1f} dB; those whose class is absent too"
+        f" {found['leakage_of_absent_classes_db']:.1f} dB."
+        f" Null {found['null_dbfs']:.0f} dBFS.\n"
     )
 
 

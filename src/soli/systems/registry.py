@@ -34,6 +34,7 @@ BUNDLED: Mapping[str, str] = {
     "default": "classcond-modern",
     "classcond": "classcond-modern",
     "latentcluster": "latentcluster",
+    "vqquery": "vqquery",
     "rqvae": "rqvae-modern",
     "rqvae-music": "rqvae-music",
 }
