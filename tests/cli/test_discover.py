@@ -63,6 +63,7 @@ def test_a_report_is_written_beside_the_stems(run: Run, halves) -> None:
         (("--sources", "9"), "2 to 8"),
         (("--sources", "1"), "2 to 8"),
         (("--tree",), "--front-end"),
+        (("--merge",), "no classes"),
         (("--model", "default"), "cannot discover"),
         (("--model", "nothing"), "'nothing'"),
         (("--front-end", "hpss"), "hpss"),

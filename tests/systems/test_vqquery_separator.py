@@ -136,3 +136,14 @@ def test_channels_of_an_example_that_cancel_are_heard_one_by_one() -> None:
     example = 0.1 * torch.randn(1, RATE)
     found = model.query(mixture, torch.cat((example, -example)), RATE)
     assert found.info["code"] == model.query(mixture, example, RATE).info["code"]
+
+
+def test_codes_of_one_class_are_one_source_where_they_are_merged() -> None:
+    model, mixture = small(sounds_db=-100.0), 0.1 * torch.randn(1, RATE)
+    model.name(["kick", "bass"], torch.tensor([[3, 0, 5, 0], [0, 9, 1, 0]]))
+    apart, merged = model.discover(mixture, RATE), model.discover(mixture, RATE, merged=True)
+    assert set(apart.sources) == {"kick (code 0)", "bass (code 1)", "kick (code 2)", "code 3"}
+    assert set(merged.sources) == {"kick", "bass", "code 3"}
+    torch.testing.assert_close(merged["kick"], apart["kick (code 0)"] + apart["kick (code 2)"])
+    assert [0, 2] in merged.info["codes"]
+    torch.testing.assert_close(merged.stems.sum(dim=0), mixture, atol=1e-5, rtol=0)

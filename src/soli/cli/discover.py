@@ -25,6 +25,7 @@ def discover(
     out: OUT = Path("stems"),
     model: MODEL = "latentcluster",
     sources: Annotated[str, typer.Option(metavar="auto|2..8", help="How many sources there are, if known.")] = AUTO,
+    merge: Annotated[bool, typer.Option("--merge", help="Add sources of one class, if the model has classes.")] = False,
     front_end: Annotated[
         str | None,
         typer.Option(
@@ -62,6 +63,7 @@ def discover(
         separator=separator,
         front_end=load_front_end(before, device),
         n_sources=n_sources,
+        merged=merge,
         tree=tree,
         labeller=None if names is None and getattr(separator, "names_sources", False) else load_labeller(names, device),
         format=format,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -41,6 +43,7 @@ def discover_file(
     separator: Separator,
     front_end: Separator | None = None,
     n_sources: int | None = None,
+    merged: bool = False,
     tree: bool = False,
     labeller: Labeller | None = None,
     format: str | None = None,
@@ -59,6 +62,7 @@ def discover_file(
         separator: a model that discovers.
         front_end: takes vocals, drums and bass away first; None for a mixture without them.
         n_sources: how many to find; None for as many as there are.
+        merged: add sources of one class, for a model that knows classes.
         tree: write what the front end took away too.
         labeller: names sources after instruments; None leaves them the model's own names.
         format: wav, flac, ogg, opus or mp3; by default flac for flac, and wav for all else.
@@ -73,7 +77,10 @@ def discover_file(
     """
     began = time.monotonic()
     source, model = Path(source), model or type(separator).__name__.lower()
-    check_discoverer(separator, model, n_sources)
+    check_discoverer(separator, model, n_sources, merged=merged)
+    options: dict[str, Any] = ({} if n_sources is None else {"n_sources": n_sources}) | (
+        {"merged": True} if merged else {}
+    )
     with AudioReader(source) as reader:
         extension = (format or ("flac" if reader.format == "flac" else "wav")).lower().removeprefix(".")
         subtype = default_subtype(extension, reader.subtype)
@@ -81,7 +88,7 @@ def discover_file(
     output_paths(source, folder, (RESIDUAL,), extension, filename=filename, model=model)  # a wrong template fails now
     mixture = resample(read(source)[0], source_rate, rate)
     outside, inside = split_off(front_end, mixture, rate)
-    found = _named(_discovered(separator, inside, rate, n_sources), labeller, {*outside} | {RESIDUAL})
+    found = _named(_discovered(separator, inside, rate, options), labeller, {*outside} | {RESIDUAL})
     stems = {name: resample(stem, separator.sample_rate, rate) for name, stem in found.items()}
     stems = (outside if tree else {}) | {name: _as_length(stem, mixture.shape[-1]) for name, stem in stems.items()}
     paths = output_paths(source, folder, (*stems, RESIDUAL), extension, filename=filename, model=model)
@@ -106,30 +113,33 @@ def discover_file(
     return Discovery(file=file, estimates=found, outside=tuple(outside))
 
 
-def check_discoverer(separator: Separator, model: str, n_sources: int | None) -> None:
+def check_discoverer(separator: Separator, model: str, n_sources: int | None, *, merged: bool = False) -> None:
     """Refuse a model that cannot do what is asked.
 
     Args:
         separator: the model.
         model: what it is called.
         n_sources: how many sources are asked for, if any number is.
+        merged: whether sources of one class are to be added.
 
     Raises:
         SoliError: naming the model.
     """
     if not isinstance(separator, Discoverer):
         raise SoliError(f"model {model!r} cannot discover sources")
-    if n_sources is not None and "n_sources" not in inspect.signature(separator.discover).parameters:
+    known = inspect.signature(separator.discover).parameters
+    if merged and "merged" not in known:
+        raise SoliError(f"model {model!r} has no classes to merge its sources by")
+    if n_sources is not None and "n_sources" not in known:
         raise SoliError(f"model {model!r} finds the number of sources itself; allowed: auto")
 
 
-def _discovered(separator: Separator, inside: Tensor, rate: int, n_sources: int | None) -> Estimates:
+def _discovered(separator: Separator, inside: Tensor, rate: int, options: Mapping[str, Any]) -> Estimates:
     """Estimates at the model's rate, on the CPU."""
     assert isinstance(separator, Discoverer)
     parameter = next(separator.parameters(), None)
     device = torch.device("cpu") if parameter is None else parameter.device
     heard = resample(inside, rate, separator.sample_rate).to(device)
-    options = {} if n_sources is None else {"n_sources": n_sources}
     found = separator.discover(heard, separator.sample_rate, **options)
     return _renamed(found, found.sources)
 

@@ -68,58 +68,80 @@ class CodeSeparator(MonoSeparator):
         Returns:
             Such as `drums (code 3)`, or `code 3`; a name that files can have.
         """
+        name = self.class_of(code)
+        return f"{name} (code {code})" if name else f"code {code}"
+
+    def class_of(self, code: int) -> str:
+        """The class that most excerpts with a code had.
+
+        Args:
+            code: 0 to N - 1.
+
+        Returns:
+            Its name; empty where none is known.
+        """
         counts = [row[code] for row in self.config.histogram]
-        if not any(counts):
-            return f"code {code}"
-        return f"{self.config.classes[counts.index(max(counts))]} (code {code})"
+        return str(self.config.classes[counts.index(max(counts))]) if any(counts) else ""
 
     @torch.inference_mode()
-    def discover(self, mixture: Tensor, sample_rate: int) -> Estimates:
+    def discover(self, mixture: Tensor, sample_rate: int, merged: bool = False) -> Estimates:
         """Find what sounds in a mixture.
 
         Args:
             mixture: `[C T]`.
             sample_rate: in Hz.
+            merged: add codes of one class, and call them by it.
 
         Returns:
-            An estimate for every code that sounds, loudest first, by its name; the others are in the residual. `info`
-            has `codes`, `energy_db` (relative to the mixture), `activity_db` `[sources W]` (of windows, relative to the
-            mixture's loudest), `window_seconds`, and `silent`: the names of all other codes.
+            An estimate for every code, or class, that sounds, loudest first, by its name; the others are in the residual.
+            `info` has `codes` (a list for each source where they are merged), `energy_db` (relative to the mixture),
+            `activity_db` `[sources W]` (of windows, relative to the mixture's loudest), `window_seconds`, and `silent`: the
+            names of all others.
 
         Raises:
             SoliError: for wrong input.
         """
         if mixture.ndim != 2:
             raise SoliError(f"mixture shape {list(mixture.shape)}; allowed: [C T], as each has sources of its own")
-        return self.found_in(self.separate(mixture, sample_rate))
+        return self.found_in(self.separate(mixture, sample_rate), merged=merged)
 
-    def found_in(self, estimates: Estimates) -> Estimates:
+    def found_in(self, estimates: Estimates, *, merged: bool = False) -> Estimates:
         """What `discover` finds, from what `separate` has made already.
 
         Args:
             estimates: of every code, `[N C T]`.
+            merged: as `discover`.
 
         Returns:
             As `discover`.
         """
-        stems, mixture = estimates.stems, estimates.mixture
+        mixture, groups = estimates.mixture, self._groups(merged)
+        stems = torch.stack([estimates.stems[group].sum(dim=0) for group in groups.values()])
+        names = tuple(groups)
         window = max(round(self.config.window_seconds * estimates.sample_rate), 1)
         activity = window_levels(stems, mixture, window)
         energy = relative_energy(stems.square().mean(dim=(-2, -1)), mixture.square().mean())
-        heard = [code for code in energy.argsort(descending=True).tolist() if self._sounds(activity[code])]
+        heard = [place for place in energy.argsort(descending=True).tolist() if self._sounds(activity[place])]
         return Estimates(
             stems[heard],
-            sources=tuple(self.label(code) for code in heard),
+            sources=tuple(names[place] for place in heard),
             sample_rate=estimates.sample_rate,
             mixture=mixture,
             info={
-                "codes": heard,
+                "codes": [groups[names[place]] for place in heard] if merged else heard,
                 "energy_db": energy[heard].tolist(),
                 "activity_db": activity[heard].tolist(),
                 "window_seconds": window / estimates.sample_rate,
-                "silent": [self.label(code) for code in range(len(stems)) if code not in heard],
+                "silent": [name for place, name in enumerate(names) if place not in heard],
             },
         )
+
+    def _groups(self, merged: bool) -> dict[str, list[int]]:
+        """Name -> codes."""
+        groups: dict[str, list[int]] = {}
+        for code in range(len(self.sources)):
+            groups.setdefault((merged and self.class_of(code)) or self.label(code), []).append(code)
+        return groups
 
     def _sounds(self, activity: Tensor) -> bool:
         return bool(activity.max() > self.config.sounds_db)
