@@ -93,10 +93,10 @@ class CodeSeparator(MonoSeparator):
             merged: add codes of one class, and call them by it.
 
         Returns:
-            An estimate for every code, or class, that sounds, loudest first, by its name; the others are in the residual.
-            `info` has `codes` (a list for each source where they are merged), `energy_db` (relative to the mixture),
-            `activity_db` `[sources W]` (of windows, relative to the mixture's loudest), `window_seconds`, and `silent`: the
-            names of all others.
+            An estimate for every code, or class, that sounds, loudest first, by its name; the others are in the
+            residual. `info` has `codes` (a list for each source where they are merged), `energy_db` (relative to the
+            mixture), `activity_db` `[sources W]` (of windows, relative to the mixture's loudest), `window_seconds`, and
+            `silent`: the names of all others.
 
         Raises:
             SoliError: for wrong input.
