@@ -21,9 +21,9 @@ from vqquery_models import small
 
 @pytest.fixture
 def halves(tiny, monkeypatch, tmp_path) -> Halves:
-    """A bundled model that discovers, called latentcluster."""
+    """A bundled model that discovers, called vqquery, as the default is."""
     monkeypatch.setitem(zoo.SYSTEMS, ("halves", "paper"), "latent_models:Halves")
-    monkeypatch.setitem(zoo.BUNDLED, "latentcluster", "halves")
+    monkeypatch.setitem(zoo.BUNDLED, "vqquery", "halves")
     model = Halves(HalvesConfig())
     zoo.save(model, tmp_path / "weights" / "halves", CARD)
     return model
@@ -43,7 +43,7 @@ def test_sources_and_residual_sum_to_the_song(run: Run, halves) -> None:
 def test_a_number_a_tree_and_json(run: Run, halves) -> None:
     outcome = run("discover", song("song.wav"), "--sources", "3", "--front-end", "default", "--tree", "--json")
     facts = json.loads(outcome.out)
-    assert (facts["n_sources"], facts["front_end"], facts["model"]) == (3, "default", "latentcluster")
+    assert (facts["n_sources"], facts["front_end"], facts["model"]) == (3, "default", "vqquery")
     assert facts["found"] == ["code00", "code01", "code02"]
     assert {"vocals", "drums", "code00"} <= set(facts["paths"])
 

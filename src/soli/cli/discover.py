@@ -23,7 +23,7 @@ TOLD = ("codes", "energy_db", "silent")
 def discover(
     source: Annotated[Path, typer.Argument(metavar="INPUT", help="An audio or video file.", show_default=False)],
     out: OUT = Path("stems"),
-    model: MODEL = "latentcluster",
+    model: MODEL = "vqquery",
     sources: Annotated[str, typer.Option(metavar="auto|2..8", help="How many sources there are, if known.")] = AUTO,
     merge: Annotated[bool, typer.Option("--merge", help="Add sources of one class, if the model has classes.")] = False,
     front_end: Annotated[
