@@ -4,7 +4,7 @@ Labelled multitracks, such as those of recipes/data/multitracks.toml, are asked 
 excerpts of each class have (up to so many of a class; seed 000's eleven classes, and merged to five groups)? How well
 is each true source separated by its own code (targets summed by code), and how loud are the codes that no source of the
 excerpt has? Do the outputs sum to the mixture? How long does a minute take beside one pass of the trunk? With --musdb,
-codes are given the class that most of their excerpts had, and their sums are measured as stems.
+codes are given the stem that their majority class belongs to, and their sums are measured as stems.
 
 Others beside it, such as ablations, are measured on the first folder in one row each.
 
@@ -226,7 +226,8 @@ def asked_by_themselves(model: CodeSeparator, sources: Tensor, mixture: Tensor) 
     if not isinstance(model, VQQuery):
         return []
     found = model.outputs(mixture, model.embed(sources)[None], range(len(sources)))[0]
-    return [float(si_sdr_improvement(s[None], f[None], mixture)) for s, f in zip(sources, found, strict=True)]
+    gains = [float(si_sdr_improvement(s[None], f[None], mixture)) for s, f in zip(sources, found, strict=True)]
+    return [gain for gain in gains if np.isfinite(gain)]
 
 
 def measure_stems(model: CodeSeparator, folder: Path, limit: int | None) -> dict[str, dict[str, float]]:
@@ -259,15 +260,9 @@ def measure_stems(model: CodeSeparator, folder: Path, limit: int | None) -> dict
 
 
 def musdb_class(model: CodeSeparator, code: int) -> str:
-    """The stem of MUSDB18 most of whose excerpts, relative to all of its excerpts, have a code."""
-    votes, totals = dict.fromkeys(MUSDB, 0), dict.fromkeys(MUSDB, 0)
-    for name, row in zip(model.config.classes, model.config.histogram, strict=True):
-        group = group_of(name)
-        stem = group if group in MUSDB else "other"
-        votes[stem] += row[code]
-        totals[stem] += sum(row)
-    shares = {stem: votes[stem] / max(totals[stem], 1) for stem in MUSDB}
-    return max(MUSDB, key=lambda stem: shares[stem]) if any(votes.values()) else "other"
+    """The stem of MUSDB18 that a code's majority class belongs to."""
+    group = group_of(majority(model, code))
+    return group if group in MUSDB else "other"
 
 
 @torch.inference_mode()

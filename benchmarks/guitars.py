@@ -81,7 +81,9 @@ def markdown(data: Mapping[str, Any]) -> str:
     rows = []
     for name, values in data["improvements"].items():
         numbers = torch.tensor(list(values.values()))
-        rows.append([name, float(numbers.median()), float(numbers.mean()), float(numbers.min()), float(numbers.max())])
+        rows.append(
+            [name, float(numbers.quantile(0.5)), float(numbers.mean()), float(numbers.min()), float(numbers.max())]
+        )
     about = f"{data['measure']}; {data['data']}."
     return f"# Guitars\n\n{about}\n\n" + table(("model, front end", "median", "mean", "worst", "best"), rows)
 

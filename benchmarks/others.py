@@ -210,7 +210,7 @@ def markdown(data: Mapping[str, Any]) -> str:
     rows = []
     for name, values in data["improvements"].items():
         flat = torch.tensor([value for song_values in values for value in song_values])
-        rows.append([name, float(flat.mean()), float(flat.median())])
+        rows.append([name, float(flat.mean()), float(flat.quantile(0.5))])
     counts = []
     for name, pairs in data["numbers"].items():
         exact = sum(true == found for true, found in pairs) / len(pairs)

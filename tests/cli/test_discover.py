@@ -136,3 +136,15 @@ def test_where_nothing_sounds_all_is_residual(run: Run, codes) -> None:
     assert (outcome.code, outcome.err) == (0, "")
     assert "0 sources" in outcome.out
     assert "not heard: kick (code 0), code 1" in outcome.out
+
+
+def test_merged_classes_do_not_take_the_names_of_the_front_end(run: Run, codes) -> None:
+    codes.name(["vocals"], torch.tensor([[3, 1, 0, 0]]))
+    zoo.save(codes, Path("named"), CARD)
+    options = ("--model", "named", "--merge", "--tree", "--front-end", "default")
+    outcome = run("discover", song("song.wav", seconds=1.0), *options, "--json")
+    facts = json.loads(outcome.out)
+    assert "vocals" in facts["paths"]
+    assert "vocals-found" in facts["found"]
+    total = sum(soundfile.read(path)[0] for path in facts["paths"].values())
+    assert np.abs(total - soundfile.read("song.wav")[0]).max() < 1e-4

@@ -246,3 +246,11 @@ labels = "stems"
     recipe.write_text(recipe.read_text().replace("[multitracks]\nsegment_seconds = 0.5\nmost = 3\n", ""))
     with pytest.raises(SoliError, match=r"vqquery/modern learns from \[multitracks\]; allowed: that table, and no"):
         run_recipe(recipe, [], False)
+
+
+def test_a_batch_of_silence_teaches_nothing_and_breaks_nothing() -> None:
+    learner = task()
+    loss = sum(learner(torch.zeros(2, 2, 3, 1, RATE)).values())
+    loss.backward()
+    assert float(loss) == 0
+    assert not any(p.grad.any() for p in learner.parameters() if p.grad is not None)

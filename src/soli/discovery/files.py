@@ -145,10 +145,10 @@ def _discovered(separator: Separator, inside: Tensor, rate: int, options: Mappin
 
 
 def _named(found: Estimates, labeller: Labeller | None, taken: set[str]) -> Estimates:
-    """Estimates with names of instruments, none of which is taken."""
-    if labeller is None:
-        return found
-    names = instrument_names(found.stems, found.sources, found.sample_rate, labeller)
+    """Estimates with names of instruments, or those of the model, none of which is taken."""
+    names = found.sources
+    if labeller is not None:
+        names = instrument_names(found.stems, names, found.sample_rate, labeller)
     return _renamed(found, tuple(f"{name}-found" if name in taken else name for name in names))
 
 

@@ -38,6 +38,6 @@ def activity_section(figure: ActivityCurves) -> str:
         )
     about = (
         f"Level of each source in windows of {number(figure.window_seconds, 2)} s, in dB relative to the mixture's "
-        f"loudest window; a source sounds where it is above {number(figure.sounds_db, 0)} dB."
+        f"loudest window; counted as sounding where it is above {number(figure.sounds_db, 0)} dB."
     )
     return f'<section><h2>When they sound</h2><p>{about}</p><div class="pair">{"".join(charts)}</div></section>'

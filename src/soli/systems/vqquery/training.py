@@ -108,8 +108,8 @@ class VQQueryTask(Task[VQQuery]):
         level = sounding.sum(dim=1).square().mean(dim=-1)[:, None, None].sqrt() / USUAL_LEVEL + 1e-6
         sounding = sounding / level
         present = (sounding.square().mean(dim=-1) > _SILENCE) & (examples.square().mean(dim=-1) > _SILENCE)
-        if not present.any():
-            return {"error": stems.new_zeros(())}
+        if not present.any():  # nothing to learn from, but a graph for whoever asks for gradients
+            return {"error": 0.0 * torch.stack([p.sum() for p in self.separator.parameters()]).sum()}
         embedded = self.separator.network.encoder(torch.cat((sounding[present], examples[present])))
         heard, asked = embedded.chunk(2)
         songs = present.nonzero()[:, 0]
