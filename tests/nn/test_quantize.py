@@ -137,7 +137,7 @@ def test_entries_nobody_uses_restart(learning: Learning, distance: Distance) -> 
         made.codebooks[0].vectors[8:] = torch.tensor([-50.0, 0, 0, 0, 0, 0]) + 0.01 * torch.randn(24, 6)
     given = latents()
     given[:, 0] = given[:, 0].abs()
-    for _ in range(40):
+    for _ in range(20):
         found = made(given.clone().requires_grad_())
         (found.quantized.sum() + found.commitment.sum() + found.codebook.sum()).backward()
     assert int(made.usage().dead.sum()) <= 2

@@ -20,7 +20,7 @@ from soli.nn.kmeans import kmeans, nearest
 
 Distance = Literal["euclidean", "cosine"]
 Learning = Literal["ema", "gradient"]
-_GRACE = 2.0  # how far above the threshold a restarted entry begins
+_GRACE = 2.0  # times the threshold: where entries from a reserve begin
 DROPPED = -1
 """The code of a level that quantiser dropout left out."""
 
@@ -107,7 +107,8 @@ class Codebook(nn.Module):
     def learn(self, rows: Tensor, codes: Tensor, reserve: Tensor | None = None) -> None:
         """Take note of what codes `[M]` were used for, move the entries there, restart those nobody uses.
 
-        Restarts are drawn from the rows, or from a reserve `[P D]`: there those far from all entries more often.
+        Restarts are drawn from the rows, or from a reserve `[P D]`: there those far from all entries more often, and they
+        live on for a while without a use.
         """
         rows = F.normalize(rows, dim=-1) if self.distance == "cosine" else rows
         self.usage.mul_(self.decay).add_(torch.bincount(codes, minlength=len(self.usage)))
@@ -117,7 +118,8 @@ class Codebook(nn.Module):
             self.vectors.copy_(torch.where(known, self.sums / self.usage[:, None], self.vectors))
         dead = self.usage < self.threshold
         if dead.any() and len(rows):
-            self._place(dead, self._restarts(int(dead.sum()), rows, reserve), _GRACE * self.threshold)
+            grace = 1.0 if reserve is None else _GRACE
+            self._place(dead, self._restarts(int(dead.sum()), rows, reserve), grace * self.threshold)
 
     def _restarts(self, count: int, rows: Tensor, reserve: Tensor | None) -> Tensor:
         """`[count D]`."""
