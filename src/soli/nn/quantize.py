@@ -107,8 +107,8 @@ class Codebook(nn.Module):
     def learn(self, rows: Tensor, codes: Tensor, reserve: Tensor | None = None) -> None:
         """Take note of what codes `[M]` were used for, move the entries there, restart those nobody uses.
 
-        Restarts are drawn from the rows, or from a reserve `[P D]`: there those far from all entries more often, and they
-        live on for a while without a use.
+        Restarts are drawn from the rows, or from a reserve `[P D]`: there those far from all entries more often, and
+        they live on for a while without a use.
         """
         rows = F.normalize(rows, dim=-1) if self.distance == "cosine" else rows
         self.usage.mul_(self.decay).add_(torch.bincount(codes, minlength=len(self.usage)))
