@@ -160,7 +160,7 @@ def measure_outputs(model: CodeSeparator, tracks: list[Track], seconds: float, p
     ideal: list[float] = []
     leaks: list[float] = []
     foreign: list[float] = []
-    classes = [majority(model, code) for code in range(len(model.sources))]
+    classes = [model.class_of(code) for code in range(len(model.sources))]
     null, n_left_out = -np.inf, 0
     for track in tracks:
         stems = list(stems_of(track, model.sample_rate))
@@ -233,9 +233,7 @@ def asked_by_themselves(model: CodeSeparator, sources: Tensor, mixture: Tensor) 
 def measure_stems(model: CodeSeparator, folder: Path, limit: int | None) -> dict[str, dict[str, float]]:
     """SDR of MUSDB18's stems as sums of the codes that are theirs, and how many codes those are.
 
-    Beside it the mixture and the supervised default model.
-
-    A stem without a code is silent and has 0 dB.
+    Beside it the mixture and the supervised default model. A stem without a code is silent and has 0 dB.
     """
     rows: dict[str, dict[str, list[float]]] = {name: defaultdict(list) for name in ("mixture", "codes", "default")}
     supervised = load("default")
@@ -261,7 +259,7 @@ def measure_stems(model: CodeSeparator, folder: Path, limit: int | None) -> dict
 
 def musdb_class(model: CodeSeparator, code: int) -> str:
     """The stem of MUSDB18 that a code's majority class belongs to."""
-    group = group_of(majority(model, code))
+    group = group_of(model.class_of(code))
     return group if group in MUSDB else "other"
 
 
@@ -283,12 +281,6 @@ def measure_time(model: VQQuery, rounds: int = 5) -> dict[str, float]:
             times[name].append(time.perf_counter() - began)
     best = {name: min(values) for name, values in times.items()}
     return best | {"ratio": best["all codes"] / best["one pass of the trunk"]}
-
-
-def majority(model: CodeSeparator, code: int) -> str:
-    """The class that most excerpts with a code have; empty without a histogram."""
-    counts = [row[code] for row in model.config.histogram]
-    return model.config.classes[int(np.argmax(counts))] if any(counts) else ""
 
 
 def mean_level(levels: list[float]) -> float:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from composed_song import families_of_song
 from soli import zoo
-from soli.data.compose import compose
-from soli.data.render.families import family
-from soli.data.render.palette import Palette
-from soli.data.render.song import RenderConfig, render_song
 from soli.evaluation.metrics import si_sdr
 from soli.systems.rqvae.music.separator import RQVAEMusic
 from soli.systems.rqvae.separator import RQVAE
@@ -30,14 +26,8 @@ def model() -> RQVAE:
 @pytest.fixture(scope="module")
 def stems(model: RQVAE) -> dict[str, Tensor]:
     """`[1 T]` for each source that sounds."""
-    score = compose(7, seconds=40.0)
-    config = RenderConfig(sample_rate=model.sample_rate, n_channels=1)
-    song = render_song(score.parts, score.tempos, Palette(), config, seed=7, start_seconds=12.0, seconds=SECONDS)
-    found: dict[str, np.ndarray] = {}
-    for stem in song.stems:
-        name = family(stem.program, is_drum=stem.is_drum).lower()
-        if name in model.sources:
-            found[name] = found.get(name, np.zeros_like(stem.audio)) + stem.audio
+    song = families_of_song(7, model.sample_rate, SECONDS)
+    found = {name: audio for name, audio in song.items() if name in model.sources}
     assert len(found) >= 3
     return {name: torch.from_numpy(audio) for name, audio in found.items()}
 

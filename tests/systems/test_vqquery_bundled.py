@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from composed_song import families_of_song
 from soli import zoo
-from soli.data.compose import compose
-from soli.data.render.families import family
-from soli.data.render.palette import Palette
-from soli.data.render.song import RenderConfig, render_song
 from soli.evaluation.metrics import si_sdr_improvement
 from soli.systems.vqquery.separator import VQQuery
 from soli.testing import check_separator
@@ -29,13 +25,7 @@ def model() -> VQQuery:
 @pytest.fixture(scope="module")
 def stems(model: VQQuery) -> dict[str, Tensor]:
     """`[1 T]` of each family of instruments that sounds."""
-    score = compose(7, seconds=40.0)
-    config = RenderConfig(sample_rate=model.sample_rate, n_channels=1)
-    song = render_song(score.parts, score.tempos, Palette(), config, seed=7, start_seconds=12.0, seconds=SECONDS)
-    found: dict[str, np.ndarray] = {}
-    for stem in song.stems:
-        name = family(stem.program, is_drum=stem.is_drum).lower()
-        found[name] = found.get(name, np.zeros_like(stem.audio)) + stem.audio
+    found = families_of_song(7, model.sample_rate, SECONDS)
     assert len(found) >= 3
     return {name: torch.from_numpy(audio) for name, audio in found.items()}
 

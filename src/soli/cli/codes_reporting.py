@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from soli.audio import read, resample
+from soli.cli.discover_reporting import SOUNDS_DB
 from soli.errors import SoliError
 from soli.evaluation.metrics import normalized_mutual_information, perplexity, purity
 from soli.report import ClassCodes, Excerpt, Panel, SeparationGrid
@@ -19,7 +20,6 @@ from soli.zoo import load
 
 _COLUMNS = 120
 _RANGE_DB = 70.0
-_SOUNDS_DB = -40.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +144,7 @@ def _about(found: Estimates) -> str:
     """Energy and activity of what sounds, in words."""
     rows = zip(found, found.info["energy_db"], found.info["activity_db"], strict=True)
     parts = [
-        f"{name}: {energy:.1f} dB, sounds {np.mean(np.array(activity) > _SOUNDS_DB):.0%} of the time"
+        f"{name}: {energy:.1f} dB, sounds {np.mean(np.array(activity) > SOUNDS_DB):.0%} of the time"
         for name, energy, activity in rows
     ]
     return "; ".join(parts) or "nothing sounds"

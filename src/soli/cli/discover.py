@@ -65,7 +65,7 @@ def discover(
         n_sources=n_sources,
         merged=merge,
         tree=tree,
-        labeller=None if names is None and getattr(separator, "names_sources", False) else load_labeller(names, device),
+        labeller=load_labeller(names, device, separator=separator),
         format=format,
         filename=filename,
         model=model_name(model),
@@ -108,6 +108,7 @@ def _write_report(done: Discovery, folder: Path, model: str) -> Path:
     from soli.files import track_name
     from soli.report import write_report
 
-    beside = next(iter(done.file.paths.values()), folder / "none").parent
+    files = [*done.file.paths.values()]
+    beside = files[0].parent if files else folder
     path = beside / ("report.html" if beside != folder else f"{track_name(done.file.source)}.html")
     return write_report(path, report_on_discovery(done, beside, model))

@@ -78,9 +78,8 @@ def discover_file(
     began = time.monotonic()
     source, model = Path(source), model or type(separator).__name__.lower()
     check_discoverer(separator, model, n_sources, merged=merged)
-    options: dict[str, Any] = ({} if n_sources is None else {"n_sources": n_sources}) | (
-        {"merged": True} if merged else {}
-    )
+    wanted = {"n_sources": n_sources, "merged": merged or None}
+    options = {name: value for name, value in wanted.items() if value is not None}
     with AudioReader(source) as reader:
         extension = (format or ("flac" if reader.format == "flac" else "wav")).lower().removeprefix(".")
         subtype = default_subtype(extension, reader.subtype)

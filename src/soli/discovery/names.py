@@ -11,6 +11,7 @@ from torch import Tensor
 from soli.audio import resample
 from soli.discovery.front_ends import NAMED
 from soli.errors import SoliError
+from soli.separator import Separator
 from soli.zoo import bundled_priors, load
 
 _SURE = 0.5
@@ -34,12 +35,14 @@ class Labeller(Protocol):
         ...
 
 
-def load_labeller(name: str | None, device: str = "cpu") -> Labeller | None:
+def load_labeller(name: str | None, device: str = "cpu", *, separator: Separator | None = None) -> Labeller | None:
     """Get priors of instruments ready.
 
     Args:
         name: such as `flowprior:guitar,piano`; None takes the bundled instruments beside vocals, drums and bass.
         device: for the priors.
+        separator: finds the sources; if it has names of its own for them (`names_sources`), they stay unless priors are
+            asked for.
 
     Returns:
         The priors; None where there are none to take.
@@ -47,6 +50,8 @@ def load_labeller(name: str | None, device: str = "cpu") -> Labeller | None:
     Raises:
         SoliError: for a name that is not of priors.
     """
+    if name is None and getattr(separator, "names_sources", False):
+        return None
     if name is None:
         bundled = [prior for prior in bundled_priors() if prior not in _GENERAL]
         if not bundled:

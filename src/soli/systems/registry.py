@@ -33,7 +33,6 @@ SYSTEMS: Mapping[tuple[str, str], str] = {
 BUNDLED: Mapping[str, str] = {
     "default": "classcond-modern",
     "classcond": "classcond-modern",
-    "latentcluster": "latentcluster",
     "vqquery": "vqquery",
     "rqvae": "rqvae-modern",
     "rqvae-music": "rqvae-music",

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from soli.nn.kmeans import kmeans
+from soli.nn.kmeans import kmeans, nearest
 from soli.systems.latentcluster.mixit import Grams, mixit_loss
+from soli.systems.latentcluster.soft import clusters_of
 
 _LEAST = 1e-3  # of a mixture's points: a part with fewer is not there
-_SMALLEST_VARIANCE = 1e-3
 _STARTED, _UPDATES = 512, 3  # points of k-means, and steps of expectation and maximisation with a gradient
 
 
@@ -88,22 +86,15 @@ def soft_groups(directions: Tensor, weights: Tensor, n_clusters: int) -> Tensor:
     with torch.no_grad():
         chosen = torch.multinomial(weights + 1e-9, min(_STARTED, weights.shape[1]))
         some = directions.gather(1, chosen[..., None].expand(-1, -1, directions.shape[-1]))
-        centres = torch.stack([kmeans(points, n_clusters, n_iterations=10)[0] for points in some])
-        found = (4.0 / _SMALLEST_VARIANCE**0.5 * (directions @ centres.mT)).softmax(dim=-1).mT
+        starts = [kmeans(points, n_clusters, n_iterations=10)[0] for points in some]
+        members = torch.stack([nearest(points, start) for points, start in zip(directions, starts, strict=True)])
+        found = F.one_hot(members, n_clusters).mT.to(directions.dtype)
     for _ in range(_UPDATES):
         found = _log_joint(directions, found * weights[:, None]).softmax(dim=1)
     return found
 
 
 def _log_joint(directions: Tensor, mass: Tensor) -> Tensor:
-    """Log density of points `[B Q E]` with each cluster, up to a constant; clusters from their mass, `[B S Q]`."""
-    counts = mass.sum(dim=-1, keepdim=True) + 1e-6
-    centres = mass @ directions / counts  # [B S E]
-    distances = directions.square().sum(dim=-1)[:, None] - 2 * centres @ directions.mT
-    distances = distances + centres.square().sum(dim=-1, keepdim=True)
-    total = mass.sum(dim=(1, 2)) + 1e-6
-    variance = (mass * distances).sum(dim=(1, 2)) / (total * directions.shape[-1])
-    variance = variance.clamp(min=_SMALLEST_VARIANCE)[:, None, None]
-    priors = (counts / counts.sum(dim=1, keepdim=True)).log()
-    scale = 0.5 * directions.shape[-1] * (2 * math.pi * variance).log()
-    return priors - 0.5 * distances / variance - scale
+    """Log density of points `[B Q E]` with the clusters that their mass `[B S Q]` makes, `[B S Q]`."""
+    pairs = zip(directions, mass.mT, strict=True)
+    return torch.stack([clusters_of(points, own).log_joint(points).T for points, own in pairs])

@@ -40,7 +40,7 @@ class SoftClusters(NamedTuple):
             `[P S]`.
         """
         variance = self.variance * temperature
-        distances = torch.cdist(points, self.centres).square()
+        distances = _distances(points, self.centres)
         scale = 0.5 * points.shape[1] * (2 * math.pi * variance).log()
         return self.shares.log() - 0.5 * distances / variance - scale
 
@@ -107,15 +107,29 @@ def _start(points: Tensor, n_clusters: int, generator: torch.Generator) -> Tenso
 
 def _maximise(points: Tensor, responsibilities: Tensor) -> SoftClusters:
     """Alternate between the clusters of the points and the points of the clusters."""
-    fit = _update(points, responsibilities)
+    fit = clusters_of(points, responsibilities)
     for _ in range(_STEPS):
-        fit = _update(points, fit.responsibilities(points))
+        fit = clusters_of(points, fit.responsibilities(points))
     return fit
 
 
-def _update(points: Tensor, responsibilities: Tensor) -> SoftClusters:
-    counts = responsibilities.sum(dim=0) + 1e-6
-    centres = responsibilities.T @ points / counts[:, None]
-    distances = torch.cdist(points, centres).square()
-    variance = (responsibilities * distances).sum() / points.numel()
+def clusters_of(points: Tensor, mass: Tensor) -> SoftClusters:
+    """The likeliest clusters for points whose owners are known.
+
+    Args:
+        points: `[P E]`.
+        mass: how much of each point belongs to each cluster, `[P S]`; responsibilities, or those times a weight.
+
+    Returns:
+        The clusters.
+    """
+    counts = mass.sum(dim=0) + 1e-6
+    centres = mass.T @ points / counts[:, None]
+    distances = _distances(points, centres)
+    variance = (mass * distances).sum() / (counts.sum() * points.shape[1])
     return SoftClusters(centres, counts / counts.sum(), variance.clamp(min=_SMALLEST_VARIANCE))
+
+
+def _distances(points: Tensor, centres: Tensor) -> Tensor:
+    """Squares of all distances, `[P S]`."""
+    return points.square().sum(dim=1, keepdim=True) - 2 * points @ centres.T + centres.square().sum(dim=1)
