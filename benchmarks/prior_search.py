@@ -8,7 +8,8 @@ as `soli evaluate` uses them.
 
     python benchmarks/prior_search.py --search FOLDER... --beside NAME... --data musdb18 --split official:test
 
-What is there of an earlier run on the same clips, `--add FILE.json`, joins the table.
+The output is written after every clip. What it has of an earlier run on the same clips stays and is not measured again,
+so that a run goes on where it was stopped and further models join the table.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -31,7 +32,7 @@ from soli.errors import SoliError
 from soli.evaluation.estimators import check_estimator, estimate, find_estimator
 from soli.evaluation.examples import Example, read_example
 from soli.evaluation.journal import Record, from_json, to_json
-from soli.evaluation.protocols import Seed003, Seed003Submix
+from soli.evaluation.protocols import Protocol, Seed003, Seed003Submix
 from soli.evaluation.selection import choose_names, choose_tracks
 from soli.evaluation.summary import summarise
 from soli.evaluation.tables import markdown
@@ -142,64 +143,92 @@ def middle(example: Example, seconds: float) -> Example:
     return example.cut(slice(start, start + length))
 
 
+@dataclass
+class Found:
+    """What was measured so far: records, and where each way to search stood on each track."""
+
+    records: list[Record] = field(default_factory=list)
+    points: dict[str, dict[str, list[list[float]]]] = field(default_factory=dict)
+
+    def has(self, name: str, track: str) -> bool:
+        """Whether a row, or all ways to search a model of that name, is there."""
+        return any(r.track == track and (r.model == name or r.model.startswith(f"{name}: ")) for r in self.records)
+
+
 def main(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(arguments.threads)
     protocol = Seed003Submix() if arguments.submix else Seed003()
-    searched = {label: load(name) for label, name in choose_names(arguments.search).items()}
-    beside = {label: find_estimator(name) for label, name in choose_names(arguments.beside).items()}
+    searched_names, beside_names = choose_names(arguments.search), choose_names(arguments.beside)
+    searched = {label: load(name) for label, name in searched_names.items()}
+    beside = {label: find_estimator(name) for label, name in beside_names.items()}
     sources = tuple(arguments.sources.split(","))
     tracks = choose_tracks(open_dataset(arguments.data), arguments.split, arguments.limit)
-    records: list[Record] = []
-    ways: dict[str, list[list[Reached]]] = {}
-    numbers: dict[str, list[list[float]]] = {}
-    for track in tracks:
-        example = middle(read_example(track, sources, protocol), arguments.seconds)
-
-        def measured(name: str, found: Tensor, seconds: float, example: Example = example) -> Record:
-            return record_of(name, example, found, seconds, protocol)
-
-        for name, estimator in beside.items():
-            began = time.perf_counter()
-            _, estimates = estimate(estimator, example, protocol)
-            records.append(measured(name, estimates, time.perf_counter() - began))
-        for label, model in searched.items():
-            order = [model.sources.index(source) for source in sources]
-            for way, reached in searches(model, example.mixture):
-                name = f"{label}: {way}"
-                found = [measured(name, step.estimates[order][:, None], step.seconds) for step in reached]
-                records.append(found[-1])
-                ways.setdefault(name, []).append(reached)
-                numbers.setdefault(name, []).append([mean_of(record) for record in found])
-        print(
-            f"{example.track}: " + ", ".join(f"{r.model} {mean_of(r):.2f}" for r in records if r.track == example.track)
-        )
-    curves = {name: curve(ways[name], numbers[name]) for name in ways}
-    models = {name: check_estimator(name)[0] for name in (*arguments.search, *arguments.beside)}
-    for path in arguments.add:
-        earlier = json.loads(path.read_text(encoding="utf-8"))
-        records += [from_json(record) for record in earlier["records"]]
-        curves |= {name: SearchPath(**{k: np.array(v) for k, v in c.items()}) for name, c in earlier["curves"].items()}
-        models |= earlier["models"]
-    labels = [*dict.fromkeys(record.model for record in records)]
-    records.sort(key=lambda record: labels.index(record.model))
-    summary = summarise(records, protocol, sources)
-    data = {
+    header: dict[str, Any] = {
         "protocol": protocol.describe(),
         "data": f"{folder_name(arguments.data)}, {len(tracks)} clips of at most {arguments.seconds:g} s",
-        "models": models,
+        "models": {label: check_estimator(name)[0] for label, name in (searched_names | beside_names).items()},
+    }
+    found = begun(arguments.output, header)
+    for track in tracks:
+        example = middle(read_example(track, sources, protocol), arguments.seconds)
+        for name, estimator in beside.items():
+            if not found.has(name, example.track):
+                began = time.perf_counter()
+                _, estimates = estimate(estimator, example, protocol)
+                found.records.append(record_of(name, example, estimates, time.perf_counter() - began, protocol))
+        for label, model in searched.items():
+            if not found.has(label, example.track):
+                search_one(found, label, model, example, protocol)
+        rows = [f"{r.model} {mean_of(r):.2f}" for r in found.records if r.track == example.track]
+        print(f"{example.track}: {', '.join(rows)}", flush=True)
+        write(arguments.output, header, found, protocol, sources)
+
+
+def search_one(found: Found, label: str, model: Separator, example: Example, protocol: Protocol) -> None:
+    """Add all ways to search a model on one track."""
+    order = [model.sources.index(source) for source in example.references]
+    for way, reached in searches(model, example.mixture):
+        name = f"{label}: {way}"
+        records = [record_of(name, example, step.estimates[order][:, None], step.seconds, protocol) for step in reached]
+        found.records.append(records[-1])
+        found.points.setdefault(name, {})[example.track] = [
+            [step.iteration, step.seconds, mean_of(record), step.divergence, step.energy]
+            for step, record in zip(reached, records, strict=True)
+        ]
+
+
+def begun(output: Path, header: dict[str, Any]) -> Found:
+    """What an earlier run has left in `output`, whose models join the header's."""
+    if not output.exists():
+        return Found()
+    earlier = json.loads(output.read_text(encoding="utf-8"))
+    for key in ("protocol", "data"):
+        if earlier[key] != header[key]:
+            raise SoliError(f"{output}: {key} is {earlier[key]}, not {header[key]}; choose another --output")
+    for name, sha256 in header["models"].items():
+        if earlier["models"].get(name, sha256) != sha256:
+            raise SoliError(f"{output}: other weights of {name}; choose another --output")
+    header["models"] = earlier["models"] | header["models"]
+    return Found([from_json(record) for record in earlier["records"]], earlier["points"])
+
+
+def write(output: Path, header: dict[str, Any], found: Found, protocol: Protocol, sources: tuple[str, ...]) -> None:
+    """Everything measured so far, as JSON, Markdown and a page."""
+    labels = [*dict.fromkeys(record.model for record in found.records)]
+    records = sorted(found.records, key=lambda record: labels.index(record.model))
+    curves = {name: curve([*points.values()]) for name, points in found.points.items()}
+    summary = summarise(records, protocol, sources)
+    data = header | {
         "machine": machine(),
-        "curves": {
-            name: {key: np.asarray(value).tolist() for key, value in vars(path).items()}
-            for name, path in curves.items()
-        },
         "summary": summary.to_json(),
         "records": [to_json(record) for record in records],
+        "points": found.points,
     }
-    text = markdown(summary, str(data["data"])) + "\n" + curves_table(curves)
-    write_results(arguments.output, data, f"# Searches among priors\n\n{text}")
-    about = f"Means over {data['data']}; SDR is the mean over sources, seconds are those of a clip."
+    text = markdown(summary, header["data"]) + "\n" + curves_table(curves)
+    write_results(output, data, f"# Searches among priors\n\n{text}")
+    about = f"Means over {header['data']}; SDR is the mean over sources, seconds are those of a clip."
     figure = figure_section(SearchCurves(paths=curves, about=about))
-    write_page(arguments.output.with_suffix(".html"), document("Searches among priors", figure))
+    write_page(output.with_suffix(".html"), document("Searches among priors", figure))
 
 
 def mean_of(record: Record) -> float:
@@ -208,15 +237,10 @@ def mean_of(record: Record) -> float:
     return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
 
 
-def curve(ways: Sequence[Sequence[Reached]], numbers: Sequence[Sequence[float]]) -> SearchPath:
-    """The mean over clips; a search that has stopped stays where it was."""
-    marks = sorted({step.iteration for reached in ways for step in reached})
-    rows = []
-    for mark in marks:
-        at = [max(i for i, step in enumerate(reached) if step.iteration <= mark) for reached in ways]
-        stood = [(reached[i], found[i]) for reached, found, i in zip(ways, numbers, at, strict=True)]
-        values = [(step.seconds, sdr, step.divergence, step.energy) for step, sdr in stood]
-        rows.append(np.nanmean(values, axis=0))
+def curve(clips: Sequence[list[list[float]]]) -> SearchPath:
+    """The mean over clips of `[iteration, seconds, SDR, divergence, energy]`; a search that has stopped stays there."""
+    marks = sorted({point[0] for points in clips for point in points})
+    rows = [np.nanmean([[p for p in points if p[0] <= mark][-1][1:] for points in clips], axis=0) for mark in marks]
     seconds, sdr, divergence, energy = np.stack(rows, axis=1)
     return SearchPath(iterations=np.array(marks), seconds=seconds, sdr=sdr, divergence=divergence, energy=energy)
 
@@ -241,7 +265,6 @@ if __name__ == "__main__":
     parser.add_argument("--submix", action="store_true", help="the mixture is the sum of these sources")
     parser.add_argument("--limit", type=int, help="only the first songs")
     parser.add_argument("--seconds", type=float, default=12.0, help="of each song, at most a segment")
-    parser.add_argument("--add", nargs="*", type=Path, metavar="FILE.json", default=[], help="of an earlier run")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--output", type=Path, default=RESULTS / "prior_search.json")
     run(main, parser)

@@ -34,7 +34,7 @@ class Presence:
         probability: that the instrument sounds, by the calibration of its prior, `[S W]`.
         log_likelihood: of what was extracted as a solo of the instrument, nats for each band and frame, `[S W]`.
         deviations: the same in deviations from that of the instrument's solos, cut at -20 and 5, `[S W]`.
-        share_db: its energy relative to the mixture's, at least -60, `[S W]`.
+        share_db: its energy relative to the mixture's around it, at least -60, `[S W]`.
     """
 
     source: Path

@@ -150,6 +150,17 @@ def test_a_logistic_fit_is_that_of_sklearn() -> None:
     np.testing.assert_allclose(found, oracle.coef_[0], atol=0.02)
 
 
+def test_what_leaks_into_a_quiet_bar_is_weak_evidence() -> None:
+    separator = tiny()
+    prior, frames = separator.priors[0], window_frames(TINY.sample_rate, TINY.hop_length)
+    mixture = torch.rand(1, 4 * frames, TINY.n_fft // 2 + 1)
+    mixture[:, : 2 * frames] *= 0.01
+    with torch.no_grad():
+        share = evidence(prior, mixture, mixture, separator.bands, frames).share_db[0]
+    assert share[:3].max() < -35
+    assert share[4:].min() > 0
+
+
 def test_evidence_counts_windows_and_energy() -> None:
     separator = tiny()
     prior, frames = separator.priors[0], window_frames(TINY.sample_rate, TINY.hop_length)
@@ -159,7 +170,10 @@ def test_evidence_counts_windows_and_energy() -> None:
         found = evidence(prior, 0.5 * mixture, mixture, separator.bands, frames)
         nothing = evidence(prior, 0 * mixture, mixture, separator.bands, frames)
     assert found.log_likelihood.shape == found.share_db.shape == (1, 5)
-    torch.testing.assert_close(found.share_db, torch.full((1, 5), 10 * np.log10(0.25)), rtol=1e-3, atol=1e-3)
+    energies = mixture.unfold(1, frames, frames // 2).square().sum(dim=(2, 3))
+    torch.testing.assert_close(
+        found.share_db, 10 * torch.log10(0.25 * energies / energies.mean()), rtol=1e-3, atol=1e-3
+    )
     torch.testing.assert_close(nothing.share_db, torch.full((1, 5), -60.0), rtol=1e-3, atol=1e-3)
     piece = separator.bands(mixture[:, frames // 2 : frames // 2 + frames])
     with torch.no_grad():

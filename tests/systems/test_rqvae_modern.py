@@ -14,7 +14,8 @@ from soli.errors import SoliError
 from soli.evaluation.metrics import si_sdr, si_sdr_improvement
 from soli.streaming import stream
 from soli.systems.rqvae.config import RQVAEConfig
-from soli.systems.rqvae.masking import shared_out
+from soli.systems.rqvae.losses import relative_error
+from soli.systems.rqvae.masking import masked_apart, shared_out
 from soli.systems.rqvae.separator import RQVAE
 from soli.systems.rqvae.training import RQVAETask
 from soli.testing import check_quantizer, check_separator
@@ -145,6 +146,46 @@ def test_masks_are_those_of_the_formula(seed: int) -> None:
     found = shared_out(logits, refinement, mixture)
     torch.testing.assert_close(found, due)
     torch.testing.assert_close(found.sum(dim=1), mixture)
+
+
+def test_masks_that_share_nothing_out_do_not_know_each_other() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(1, 3, 5, 8, generator=generator)
+    refinement = torch.randn(1, 3, 2, 5, 6, generator=generator)
+    mixture = torch.randn(1, 5, 9, dtype=torch.complex64, generator=generator)
+    found = masked_apart(logits, refinement, mixture)
+    torch.testing.assert_close(masked_apart(logits[:, 1:2], refinement[:, 1:2], mixture), found[:, 1:2])
+    torch.testing.assert_close(found[..., 6:8], logits[..., 6:].sigmoid() * mixture[:, None, :, 6:8])
+    d = torch.complex(refinement[:, :, 0], refinement[:, :, 1])
+    torch.testing.assert_close(found[..., :6], logits[..., :6].sigmoid() * (1 + d) * mixture[:, None, :, :6])
+
+
+def test_only_a_consistent_model_gives_the_whole_mixture_away() -> None:
+    mixture = noise(1, 2000, seed=1)
+    kept = modern().separate(mixture, RATE).stems.sum(dim=0)
+    lost = modern(consistent=False).separate(mixture, RATE).stems.sum(dim=0)
+    torch.testing.assert_close(kept, mixture, atol=1e-4, rtol=0)
+    assert (lost - mixture).abs().max() > 0.01
+
+
+def test_an_error_that_is_no_logarithm_counts_energies() -> None:
+    stems = noise(2 * 3, 1000, seed=2).view(2, 3, 1000)
+    mixture = stems.sum(dim=1).square().mean(dim=-1)
+    due = (stems.square().mean(dim=-1) / mixture[:, None]).mean()
+    torch.testing.assert_close(relative_error(stems, torch.zeros_like(stems)), due)
+    batch, settings = song()[None].expand(2, -1, -1, -1), {"codec_fraction": 0.0}
+    energy, decibels = (task(modern(), decibels=kind, **settings)(batch)["error"] for kind in (False, True))
+    guesses = modern().estimate(batch.sum(dim=1).mean(dim=1))
+    torch.testing.assert_close(energy, relative_error(batch.mean(dim=2), guesses), rtol=1e-2, atol=0)
+    assert abs(float(decibels) - float(energy)) > 0.5
+
+
+def test_separated_stems_may_be_asked_for_their_magnitudes_too() -> None:
+    stems = noise(2 * 4, 1000, seed=2).view(2, 4, 1, 1000)
+    found = [task(modern(), magnitude_weight=weight, codec_fraction=0.0)(stems) for weight in (0.0, 1.0, 2.0)]
+    assert "magnitude" not in found[0]
+    torch.testing.assert_close(found[2]["magnitude"], 2 * found[1]["magnitude"])
+    torch.testing.assert_close(found[2]["error"], found[0]["error"])
 
 
 def test_compression_has_an_inverse_and_keeps_phases() -> None:

@@ -11,7 +11,13 @@ from soli.dsp.frames import analyse
 from soli.dsp.scale import USUAL_LEVEL
 from soli.errors import SoliError
 from soli.systems.flowprior.config import FlowPriorConfig
-from soli.systems.flowprior.presence import evidence, fit_logistic, usual_likelihood, window_frames
+from soli.systems.flowprior.presence import (
+    evidence,
+    fit_logistic,
+    usual_likelihood,
+    window_energies,
+    window_frames,
+)
 from soli.systems.flowprior.prior import Prior
 from soli.systems.flowprior.separator import FlowPrior
 
@@ -57,7 +63,7 @@ def calibrate(separator: FlowPrior, batches: Iterable[Tensor]) -> None:
 def _rows(separator: FlowPrior, stems: Tensor) -> list[Tensor]:
     """For each source what is known of every window in which anything sounds, `[W 4]`.
 
-    That is the likelihood of the true stem, its share in dB, and the likelihood and share of the extractor's guess.
+    That is the likelihood of the true stem, its share of the window in dB, and the evidence in the extractor's guess.
     """
     config = separator.config
     frames = window_frames(config.sample_rate, config.hop_length)
@@ -67,14 +73,15 @@ def _rows(separator: FlowPrior, stems: Tensor) -> list[Tensor]:
     mono = mono / level[:, None, None]
     mixture = analyse(mono.sum(dim=1), config.n_fft, config.hop_length)
     masks, magnitudes = separator.masks(mono.sum(dim=1), mixture), mixture.abs()
-    energy = magnitudes.unfold(1, frames, frames // 2).square().sum(dim=(2, 3))
+    energy = window_energies(magnitudes, frames)
     heard = energy > _SILENT * energy.amax(dim=1, keepdim=True)
     rows = []
     for index, prior in enumerate(separator.priors):
         true = analyse(mono[:, index], config.n_fft, config.hop_length).abs()
-        alone = evidence(prior, true, magnitudes, separator.bands, frames)
+        likelihood = evidence(prior, true, magnitudes, separator.bands, frames).log_likelihood
+        share_db = 10 * torch.log10(window_energies(true, frames) / energy.clamp(min=1e-9) + 1e-9)
         guess = evidence(prior, masks[:, index] * magnitudes, magnitudes, separator.bands, frames)
-        rows.append(torch.stack((*alone, *guess), dim=-1)[heard])
+        rows.append(torch.stack((likelihood, share_db, *guess), dim=-1)[heard])
     return rows
 
 

@@ -1,7 +1,8 @@
 """Is there a piano, and when? What a flow says of an extracted instrument, window by window.
 
 An extractor gives its best guess even where its instrument is silent; the flow knows how likely that guess is as a
-solo of the instrument. Both together, the estimate's share of the energy and its exact likelihood, are the evidence.
+solo of the instrument. Both together, the estimate's energy and its exact likelihood, are the evidence. The energy is
+relative to the whole excerpt's: in a quiet bar of a song, what leaks is a large part of next to nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ class Evidence(NamedTuple):
 
     Attributes:
         log_likelihood: of the estimate, nats for each band and frame, `[B W]`.
-        share_db: energy of the estimate relative to the mixture's in the window, at least -60, `[B W]`.
+        share_db: energy of the estimate relative to that of all windows of the mixture on average, at least -60,
+            `[B W]`.
     """
 
     log_likelihood: Tensor
@@ -43,6 +45,19 @@ def window_frames(sample_rate: int, hop_length: int) -> int:
     return max(4, round(WINDOW_SECONDS * sample_rate / hop_length / 4) * 4)
 
 
+def window_energies(magnitudes: Tensor, frames: int) -> Tensor:
+    """Of windows that overlap by half.
+
+    Args:
+        magnitudes: `[B N F]`.
+        frames: of a window, from `window_frames`.
+
+    Returns:
+        `[B W]`.
+    """
+    return magnitudes.unfold(1, frames, frames // 2).square().sum(dim=(2, 3))
+
+
 def evidence(prior: Prior, estimate: Tensor, mixture: Tensor, bands: torch.nn.Module, frames: int) -> Evidence:
     """Judge an estimate.
 
@@ -57,7 +72,7 @@ def evidence(prior: Prior, estimate: Tensor, mixture: Tensor, bands: torch.nn.Mo
         Of W = (N - frames) // (frames / 2) + 1 windows.
     """
     pieces = estimate.unfold(1, frames, frames // 2)  # [B W F n]
-    whole = mixture.unfold(1, frames, frames // 2).square().sum(dim=(2, 3))
+    whole = window_energies(mixture, frames).mean(dim=1, keepdim=True)
     share = 10 * torch.log10(pieces.square().sum(dim=(2, 3)) / whole.clamp(min=1e-9) + 10 ** (_SILENT_DB / 10))
     batch, n_windows = pieces.shape[:2]
     scores = prior.score(bands(pieces.mT.flatten(0, 1)))

@@ -62,7 +62,7 @@ class Prior(nn.Module):
 
         Args:
             log_likelihood: of estimates, from `score`.
-            share_db: their energy relative to the mixture's.
+            share_db: their energy, from `presence.evidence`.
 
         Returns:
             `[... 3]`.

@@ -32,6 +32,7 @@ class RQVAEConfig:
         level_dropout: probability that an item keeps only its first levels while training.
         partial_stems: whether stems already known are inputs too.
         refined_groups: how many of the band groups get complex masks; above them the shares alone are the mask.
+        consistent: whether masks share out the mixture, so that estimates sum to it.
     """
 
     sources: tuple[str, ...] = ("bass", "drums", "guitar", "piano")
@@ -54,6 +55,7 @@ class RQVAEConfig:
     level_dropout: float = 0.2
     partial_stems: bool = False
     refined_groups: int = 3
+    consistent: bool = True
 
     @property
     def samples_per_latent(self) -> int:

@@ -74,6 +74,20 @@ def separation_error(references: Tensor, estimates: Tensor, *, floor_db: float, 
     return 0.5 * (thresholded_snr(truth, guess, floor) + scale_invariant_error(truth, guess, floor))
 
 
+def relative_error(references: Tensor, estimates: Tensor) -> Tensor:
+    """Energy of the error of each source, relative to the mixture's: quiet sources count for little.
+
+    Args:
+        references: `[B S T]`.
+        estimates: the same shape.
+
+    Returns:
+        Mean over items and sources, a scalar.
+    """
+    mixture = references.sum(dim=1, keepdim=True).square().mean(dim=-1) + 1e-8
+    return ((references - estimates).square().mean(dim=-1) / mixture).mean()
+
+
 def thresholded_snr(references: Tensor, estimates: Tensor, floor: float) -> Tensor:
     """Error of each source in dB, relative to the source where it sounds and to the mixture where it is silent.
 

@@ -4,7 +4,8 @@ With shares p_s (a softmax over the sources), corrections d_s and the mixture X,
 
     m = sum_j p_j d_j          estimate_s = p_s (1 + d_s - m) X
 
-The corrections p_s (d_s - m) X sum to zero, so the estimates sum to the mixture.
+The corrections p_s (d_s - m) X sum to zero, so the estimates sum to the mixture. `masked_apart` has neither: shares are
+sigmoids, and nothing of the corrections is taken off.
 """
 
 from __future__ import annotations
@@ -24,13 +25,30 @@ def shared_out(logits: Tensor, refinement: Tensor, spectrogram: Tensor) -> Tenso
     Returns:
         Complex `[B S N F]`.
     """
-    shares = logits.float().softmax(dim=1)
-    n_refined = refinement.shape[-1]
-    real, imaginary = refinement.float().unbind(dim=2)
+    shares, refinement = logits.float().softmax(dim=1), refinement.float()
+    rest = (shares[:, :, None, :, : refinement.shape[-1]] * refinement).sum(dim=1, keepdim=True)
+    return _applied(shares, refinement - rest, spectrogram)
+
+
+def masked_apart(logits: Tensor, refinement: Tensor, spectrogram: Tensor) -> Tensor:
+    """Estimates of sources that know nothing of each other: s (1 + d) X with s = sigmoid(logits).
+
+    Args:
+        logits: as for `shared_out`.
+        refinement: as for `shared_out`.
+        spectrogram: as for `shared_out`.
+
+    Returns:
+        Complex `[B S N F]`, of any sum.
+    """
+    return _applied(logits.float().sigmoid(), refinement.float(), spectrogram)
+
+
+def _applied(shares: Tensor, corrections: Tensor, spectrogram: Tensor) -> Tensor:
+    """Shares p and corrections c `[B S 2 N R]` on the mixture X: p (1 + c) X."""
+    n_refined = corrections.shape[-1]
+    real, imaginary = corrections.unbind(dim=2)
     low, high = shares[..., :n_refined], torch.cat((shares[..., n_refined:], shares[..., -1:]), dim=-1)
-    real = low * (1 + real - (low * real).sum(dim=1, keepdim=True))
-    imaginary = low * (imaginary - (low * imaginary).sum(dim=1, keepdim=True))
     mixture = spectrogram[:, None]
-    return torch.cat(
-        (torch.complex(real, imaginary) * mixture[..., :n_refined], high * mixture[..., n_refined:]), dim=-1
-    )
+    refined = torch.complex(low * (1 + real), low * imaginary) * mixture[..., :n_refined]
+    return torch.cat((refined, high * mixture[..., n_refined:]), dim=-1)

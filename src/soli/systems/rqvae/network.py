@@ -20,7 +20,7 @@ from soli.nn.attention import SelfAttention
 from soli.nn.bandsplit import BandMerge, BandSplit, band_groups
 from soli.systems.rqvae.bottleneck import StemQuantizer
 from soli.systems.rqvae.config import RQVAEConfig
-from soli.systems.rqvae.masking import shared_out
+from soli.systems.rqvae.masking import masked_apart, shared_out
 from soli.systems.rqvae.unet import BandEncoder, StemDecoder
 
 
@@ -127,7 +127,7 @@ class RQVAENetwork(nn.Module):
         return self.decoder(latents, encoded.bypass, encoded.skips, kept)
 
     def masked(self, features: Tensor, spectrogram: Tensor, phases: Tensor) -> Tensor:
-        """Separation: complex masks on the mixture, which they share out without a rest.
+        """Separation: complex masks on the mixture, which they share out without a rest if `consistent`.
 
         Args:
             features: of each source, `[B S K N' D']`, decoded with skips.
@@ -135,13 +135,14 @@ class RQVAENetwork(nn.Module):
             phases: see `Encoded`.
 
         Returns:
-            Complex `[B S N F]`, sums to the spectrogram over S.
+            Complex `[B S N F]`.
         """
         batch, n_stems = features.shape[:2]
         refined = F.gelu(features[:, :, : self.n_refined] + phases[:, None])
         logits = self._frames(self.shares(features.flatten(0, 1)), 1).unflatten(0, (batch, n_stems))
         refinement = self._frames(self.refine(refined.flatten(0, 1)), 2).unflatten(0, (batch, n_stems))
-        return shared_out(logits[:, :, 0], refinement, spectrogram)
+        apply = shared_out if self.config.consistent else masked_apart
+        return apply(logits[:, :, 0], refinement, spectrogram)
 
     def painted(self, features: Tensor) -> Tensor:
         """Codec: each source's own spectrogram, with compressed magnitudes.

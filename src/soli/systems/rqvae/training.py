@@ -8,7 +8,7 @@ from torch import Tensor
 from soli.losses import Task, magnitude_distance
 from soli.systems.rqvae import subsets
 from soli.systems.rqvae.codebook_start import CodebookStart
-from soli.systems.rqvae.losses import separation_error
+from soli.systems.rqvae.losses import relative_error, separation_error
 from soli.systems.rqvae.separator import RQVAE
 
 
@@ -20,6 +20,9 @@ class RQVAETask(Task[RQVAE]):
         codec_fraction: of the items of a batch whose skips are dropped; of two items or more, at least one is decoded
             with and one without skips.
         subset_probability: that an item keeps only a random subset of its stems, all of them equally likely.
+        decibels: whether that error is a logarithm, silent sources and quiet ones included; else it is the energy
+            relative to the mixture's.
+        magnitude_weight: of the magnitudes of separated stems at the codec's resolutions.
         floor_db: error below which a source has nothing more to gain.
         piece_seconds: length of the pieces on which it is measured.
         codec_error_weight: of the waveform error of stems decoded from codes.
@@ -38,6 +41,8 @@ class RQVAETask(Task[RQVAE]):
         *,
         codec_fraction: float = 0.34,
         subset_probability: float = 0.15,
+        decibels: bool = True,
+        magnitude_weight: float = 0.0,
         floor_db: float = -30.0,
         piece_seconds: float = 4.0,
         codec_error_weight: float = 0.25,
@@ -52,6 +57,7 @@ class RQVAETask(Task[RQVAE]):
         super().__init__()
         self.separator = separator
         self.codec_fraction, self.subset_probability = codec_fraction, subset_probability
+        self.decibels, self.magnitude_weight = decibels, magnitude_weight
         self.error = {"floor_db": floor_db, "n_samples": round(piece_seconds * separator.sample_rate)}
         self.codec_error_weight, self.codec_magnitude_weight = codec_error_weight, codec_magnitude_weight
         self.codec_windows = tuple(codec_windows)
@@ -70,8 +76,9 @@ class RQVAETask(Task[RQVAE]):
             stems: `[B S C T]`, in the order of `separator.sources`; mixed down to mono.
 
         Returns:
-            `error` (dB) of the items separated with skips; `codec_error` and `codec_magnitude` of those
-            decoded from codes alone; `commitment`, and `codebook` if entries learn by gradient.
+            `error`, and `magnitude` if it has a weight, of the items separated with skips; `codec_error` and
+            `codec_magnitude` of those decoded from codes alone; `commitment`, and `codebook` if entries learn by
+            gradient.
         """
         network = self.separator.network
         n_items, n_stems = stems.shape[:2]
@@ -96,7 +103,16 @@ class RQVAETask(Task[RQVAE]):
         """Of stems `[B S T]` and complex estimates `[B S N F]`."""
         with torch.autocast(stems.device.type, enabled=False):
             waveforms = self.separator.waveforms(estimates, stems.shape[-1])
-            return {"error": separation_error(stems, waveforms, **self.error)}
+            decibels = self.decibels
+            losses = {
+                "error": separation_error(stems, waveforms, **self.error)
+                if decibels
+                else relative_error(stems, waveforms)
+            }
+            if self.magnitude_weight:
+                distance = magnitude_distance(stems, waveforms, self.codec_windows)
+                losses["magnitude"] = self.magnitude_weight * distance
+            return losses
 
     def _codec(self, stems: Tensor, painted: Tensor) -> dict[str, Tensor]:
         """Of stems `[B S T]` and complex compressed spectrograms `[B S N F]`."""
