@@ -151,8 +151,12 @@ class Found:
     points: dict[str, dict[str, list[list[float]]]] = field(default_factory=dict)
 
     def has(self, name: str, track: str) -> bool:
-        """Whether a row, or all ways to search a model of that name, is there."""
-        return any(r.track == track and (r.model == name or r.model.startswith(f"{name}: ")) for r in self.records)
+        """Whether a row is there."""
+        return any(record.track == track and record.model == name for record in self.records)
+
+    def was_searched(self, label: str, track: str) -> bool:
+        """Whether all ways to search a model are there."""
+        return any(name.startswith(f"{label}: ") and track in points for name, points in self.points.items())
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -177,7 +181,7 @@ def main(arguments: argparse.Namespace) -> None:
                 _, estimates = estimate(estimator, example, protocol)
                 found.records.append(record_of(name, example, estimates, time.perf_counter() - began, protocol))
         for label, model in searched.items():
-            if not found.has(label, example.track):
+            if not found.was_searched(label, example.track):
                 search_one(found, label, model, example, protocol)
         rows = [f"{r.model} {mean_of(r):.2f}" for r in found.records if r.track == example.track]
         print(f"{example.track}: {', '.join(rows)}", flush=True)
