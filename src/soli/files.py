@@ -6,7 +6,7 @@ import os
 import string
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -60,6 +60,35 @@ class SeparatedFile:
     def seconds(self) -> float:
         """Length of the files."""
         return self.n_samples / self.sample_rate
+
+    @classmethod
+    def written(cls, files: StemSet, *, source: Path, model: str, source_rate: int, began: float) -> SeparatedFile:
+        """What a set of stems has become.
+
+        Args:
+            files: closed.
+            source: the input.
+            model: its name.
+            source_rate: of the input, in Hz.
+            began: when work on the input began, by `time.monotonic`.
+
+        Returns:
+            Everything about it.
+        """
+        return cls(
+            source=source,
+            model=model,
+            paths=files.paths,
+            sample_rate=files.sample_rate,
+            source_rate=source_rate,
+            n_channels=files.n_channels,
+            n_samples=files.n_samples,
+            subtype=files.subtype,
+            elapsed_seconds=time.monotonic() - began,
+            null_dbfs=files.null_dbfs,
+            peaks=files.peaks,
+            clipped=files.clipped,
+        )
 
 
 def separate_file(
@@ -116,19 +145,18 @@ def separate_file(
         rate = find_format(extension).nearest_rate(reader.sample_rate)
         expected = None if reader.n_samples is None else resampled_length(reader.n_samples, reader.sample_rate, rate)
         residual = paths.pop(RESIDUAL)
-        result = SeparatedFile(
-            source=source,
-            model=model_name,
-            paths=paths | ({RESIDUAL: residual} if residual.exists() else {}),
-            sample_rate=rate,
-            source_rate=reader.sample_rate,
-            n_channels=reader.n_channels,
-            n_samples=expected or 0,
-            subtype=subtype,
-            skipped=True,
-        )
         if skip_existing and all(path.exists() for path in paths.values()):
-            return result
+            return SeparatedFile(
+                source=source,
+                model=model_name,
+                paths=paths | ({RESIDUAL: residual} if residual.exists() else {}),
+                sample_rate=rate,
+                source_rate=reader.sample_rate,
+                n_channels=reader.n_channels,
+                n_samples=expected or 0,
+                subtype=subtype,
+                skipped=True,
+            )
         pieces = stream(
             separator,
             _blocks(reader, rate),
@@ -143,16 +171,7 @@ def separate_file(
         with StemSet(paths, residual, rate, reader.n_channels, subtype, n_samples=expected) as files:
             for piece in pieces:
                 files.write(piece.mixture, piece.stems[indices])
-    return replace(
-        result,
-        paths=files.paths,
-        n_samples=files.n_samples,
-        elapsed_seconds=time.monotonic() - began,
-        null_dbfs=files.null_dbfs,
-        peaks=files.peaks,
-        clipped=files.clipped,
-        skipped=False,
-    )
+    return SeparatedFile.written(files, source=source, model=model_name, source_rate=reader.sample_rate, began=began)
 
 
 def output_paths(

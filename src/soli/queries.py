@@ -70,20 +70,7 @@ def query_file(
     rest = paths.pop(REST)
     with StemSet(paths, rest, rate, mixture.shape[0], subtype, n_samples=mixture.shape[-1]) as files:
         files.write(mixture, match[None])
-    return SeparatedFile(
-        source=source,
-        model=model,
-        paths=files.paths,
-        sample_rate=rate,
-        source_rate=source_rate,
-        n_channels=mixture.shape[0],
-        n_samples=files.n_samples,
-        subtype=subtype,
-        elapsed_seconds=time.monotonic() - began,
-        null_dbfs=files.null_dbfs,
-        peaks=files.peaks,
-        clipped=files.clipped,
-    )
+    return SeparatedFile.written(files, source=source, model=model, source_rate=source_rate, began=began)
 
 
 def _as_channels(waveform: Tensor, n_channels: int) -> Tensor:

@@ -13,7 +13,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from soli.audio.formats import SILENCE_DBFS, dbfs
+from soli.audio.formats import SILENCE_DBFS, dbfs, find_subtype
 from soli.audio.writer import AudioWriter
 from soli.errors import SoliError
 
@@ -61,6 +61,9 @@ class StemSet:
         mix: path of the mixture itself, which then appears with its stems; None for none.
 
     Attributes:
+        sample_rate: of the files, in Hz.
+        n_channels: of the files.
+        subtype: of the files, such as "PCM_16".
         peaks: by name of the file, the highest absolute sample before any clipping; 1 is full scale.
         n_samples: written so far, per channel.
 
@@ -79,6 +82,8 @@ class StemSet:
         n_samples: int | None = None,
         mix: Path | None = None,
     ) -> None:
+        self.sample_rate, self.n_channels = sample_rate, n_channels
+        self.subtype = find_subtype(residual.suffix.lower().removeprefix("."), subtype)
         self.peaks: dict[str, float] = {}
         self.n_samples = 0
         self._lacking = 0.0

@@ -135,20 +135,7 @@ def decode_file(
     with StemSet(paths, residual, rate, 1, n_samples=n_samples) as files:
         for stems in resampled(pieces, song.sample_rate, rate):
             files.write(stems.sum(dim=0), stems)
-    return SeparatedFile(
-        source=source,
-        model=name,
-        paths=files.paths,
-        sample_rate=rate,
-        source_rate=song.sample_rate,
-        n_channels=1,
-        n_samples=files.n_samples,
-        subtype=container.subtypes[0],
-        elapsed_seconds=time.monotonic() - began,
-        null_dbfs=files.null_dbfs,
-        peaks=files.peaks,
-        clipped=files.clipped,
-    )
+    return SeparatedFile.written(files, source=source, model=name, source_rate=song.sample_rate, began=began)
 
 
 def _check_output(path: Path, source: Path) -> None:

@@ -95,20 +95,7 @@ def discover_file(
     waveforms = torch.stack(list(stems.values())) if stems else mixture.new_zeros(0, *mixture.shape)
     with StemSet(paths, residual, rate, mixture.shape[0], subtype, n_samples=mixture.shape[-1]) as files:
         files.write(mixture, waveforms)
-    file = SeparatedFile(
-        source=source,
-        model=model,
-        paths=files.paths,
-        sample_rate=rate,
-        source_rate=source_rate,
-        n_channels=mixture.shape[0],
-        n_samples=files.n_samples,
-        subtype=subtype,
-        elapsed_seconds=time.monotonic() - began,
-        null_dbfs=files.null_dbfs,
-        peaks=files.peaks,
-        clipped=files.clipped,
-    )
+    file = SeparatedFile.written(files, source=source, model=model, source_rate=source_rate, began=began)
     return Discovery(file=file, estimates=found, outside=tuple(outside))
 
 
