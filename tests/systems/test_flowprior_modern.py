@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 
 import numpy as np
+import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
@@ -99,7 +100,18 @@ def test_interference_is_heard_and_not_learned() -> None:
     only_bank = task.losses(torch.stack((silence, high), dim=1))["error"]
     torch.testing.assert_close(only_bank, torch.tensor(0.25), rtol=1e-3, atol=1e-3)
     own = task.losses(torch.stack((low, silence), dim=1))["error"]
-    torch.testing.assert_close(own, only_bank, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(own, torch.tensor(0.25 / (1 + task.mixture_share)), rtol=1e-3, atol=1e-3)
+
+
+def test_a_quiet_instrument_counts_nearly_as_much_as_a_loud_one() -> None:
+    separator = tiny(sources=("low",))
+    separator.masks = lambda mixture, spectrogram: 0 * spectrogram.abs()[:, None]  # type: ignore[method-assign]
+    task = FlowPriorTask(separator, flow_weight=0.0, mixture_share=0.01)
+    low, high = tones()[:, None]
+    missed = [float(task.losses(torch.stack((gain * low, high), dim=1))["error"]) for gain in (1.0, 0.3, 0.001)]
+    assert missed[0] == pytest.approx(1, abs=0.03)
+    assert missed[1] == pytest.approx(1, abs=0.2)
+    assert missed[2] < 1e-3  # it counts as silent, and nothing is what should be heard
 
 
 def test_silence_is_no_place_to_rest_for_an_instrument_that_is_often_absent() -> None:

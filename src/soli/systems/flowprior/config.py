@@ -57,8 +57,8 @@ class FlowPriorConfig:
     largest_log_scale: float = 1.0
     noise: float = 0.1
     engine: Engine = "extract"
-    iterations: int = 40
-    learning_rate: float = 0.05
+    iterations: int = 80
+    learning_rate: float = 0.01
     prior_weight: float = 0.01
     tolerance: float = 0.01
 

@@ -17,6 +17,7 @@ from soli.losses import Task
 from soli.systems.flowprior.random_numbers import draw_seeds, random_numbers_of_its_own
 from soli.systems.flowprior.separator import FlowPrior
 
+_LEAST_SHARE = 0.003  # of the mixture's energy, -25 dB: an instrument below counts as silent
 _LEAST_POWER = 1e-8  # of a mixture: silence is no division by zero, and nothing is learned from it
 
 
@@ -27,6 +28,9 @@ class FlowPriorTask(Task[FlowPrior]):
         separator: to train.
         flow_weight: of the flows' likelihood; 0 trains the extractors alone.
         extractor_weight: of the extractors' error; 0 trains the flows alone.
+        mixture_share: part of the mixture's energy that the extractors' error is relative to, beside the energy of the
+            instrument itself; the smaller, the more quiet instruments count. Where one is silent its error is relative
+            to the whole mixture.
         silent_db: level of a solo, relative to the mixture's usual one, below which no flow learns from it.
     """
 
@@ -38,11 +42,13 @@ class FlowPriorTask(Task[FlowPrior]):
         *,
         flow_weight: float = 1.0,
         extractor_weight: float = 1.0,
+        mixture_share: float = 0.05,
         silent_db: float = -40.0,
     ) -> None:
         super().__init__()
         self.separator = separator
         self.flow_weight, self.extractor_weight = flow_weight, extractor_weight
+        self.mixture_share = mixture_share
         self.silent = USUAL_LEVEL * 10 ** (silent_db / 20)
 
     @property
@@ -57,7 +63,7 @@ class FlowPriorTask(Task[FlowPrior]):
             stems: `[B S C T]`: those of `separator.sources`, then the bank of interference; mixed down to mono.
 
         Returns:
-            `error` of the extractors (energy relative to the mixture's), `nll` of the flows (nats per band and frame).
+            `error` of the extractors (relative energy, see `mixture_share`), `nll` of the flows (nats per band and frame).
         """
         config = self.separator.config
         n_own, n_samples = len(config.sources), stems.shape[-1] // config.hop_length * config.hop_length
@@ -78,7 +84,9 @@ class FlowPriorTask(Task[FlowPrior]):
         masks = self.separator.masks(mixture, spectrogram)
         error = power(masks * spectrogram[:, None] - targets).mean(dim=(-2, -1))
         mixed = power(spectrogram).mean(dim=(-2, -1))[:, None] + _LEAST_POWER
-        return (error / mixed).mean()  # no logarithm: that would pay most for silence where an instrument is absent
+        own = power(targets).mean(dim=(-2, -1))
+        level = torch.where(own > _LEAST_SHARE * mixed, own + self.mixture_share * mixed, mixed)
+        return (error / level).mean()  # no logarithm: that would pay most for silence where an instrument is absent
 
     def _nll(self, own: Tensor, targets: Tensor) -> Tensor:
         sounding = own.square().mean(dim=-1).sqrt() > self.silent  # [B S]
