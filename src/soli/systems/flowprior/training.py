@@ -63,7 +63,7 @@ class FlowPriorTask(Task[FlowPrior]):
             stems: `[B S C T]`: those of `separator.sources`, then the bank of interference; mixed down to mono.
 
         Returns:
-            `error` of the extractors (relative energy, see `mixture_share`), `nll` of the flows (nats per band and frame).
+            `error` of the extractors (see `mixture_share`), `nll` of the flows (nats per band and frame).
         """
         config = self.separator.config
         n_own, n_samples = len(config.sources), stems.shape[-1] // config.hop_length * config.hop_length
