@@ -1,8 +1,8 @@
 """How fast is it, file to files? Writes benchmarks/results/speed.{json,md}.
 
-A three-minute song (generated, unless one is given; stereo, 44.1 kHz, 16 bit) is separated into wav files, on the CPU,
-in single precision. Models take turns, so that whatever else the machine does meets all of them. Loading a model is
-not part of the time; the time to import soli is measured on its own.
+A song (generated, unless one is given: three minutes, stereo, 44.1 kHz, 16 bit) is separated into wav files, on the
+CPU, in single precision. Models take turns, so that whatever else the machine does meets all of them. Loading a model
+is not part of the time; the time to import soli is measured on its own.
 
     python benchmarks/speed.py default htdemucs-onnx:htdemucs.onnx --rounds 3
 """
@@ -24,6 +24,7 @@ from clips import RESULTS, machine, run, table, write_results
 from soli.audio import AudioReader, AudioWriter
 from soli.baselines.by_name import find_baseline, load_baseline
 from soli.evaluation.selection import choose_names
+from soli.evaluation.wrapped import find_wrapped, load_wrapped
 from soli.files import separate_file
 from soli.separator import Separator
 from soli.zoo import load
@@ -40,6 +41,7 @@ def main(arguments: argparse.Namespace) -> None:
         song = arguments.song or generate(Path(folder) / "song.wav", arguments.seconds)
         with AudioReader(song) as reader:
             length = sum(block.shape[-1] for block in reader.blocks()) / reader.sample_rate
+            channels = {1: "mono", 2: "stereo"}.get(reader.n_channels, f"{reader.n_channels} channels")
         for _ in range(arguments.rounds):
             for name, separator in jobs.items():
                 began = time.perf_counter()
@@ -49,7 +51,7 @@ def main(arguments: argparse.Namespace) -> None:
     imports = import_seconds(arguments.rounds)
     factors = {name: [spent / length for spent in times] for name, times in seconds.items()}
     data = {
-        "measure": f"seconds of work per second of audio, file to files, {length:.0f} s stereo, fp32",
+        "measure": f"seconds of work per second of audio, file to files, {length:.0f} s {channels}, fp32",
         "machine": machine() | {"load_before": os.getloadavg()[1]},
         "real_time_factors": factors,
         "median": {name: statistics.median(values) for name, values in factors.items()},
@@ -70,8 +72,11 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def load_any(name: str) -> Separator:
-    """A model by name or folder, or a baseline as `soli evaluate` knows it."""
-    return load_baseline(name) if find_baseline(name) else load(name)
+    """A model by name or folder, used in any way, or a baseline, as `soli evaluate` knows them."""
+    if find_baseline(name):
+        return load_baseline(name)
+    wrapped = find_wrapped(name)
+    return load_wrapped(wrapped) if wrapped else load(name)
 
 
 def generate(path: Path, seconds: float) -> Path:
