@@ -64,7 +64,7 @@ class FlowPrior(MonoSeparator):
         """
         estimates = super().separate(mixture, sample_rate)
         known = [index for index, prior in enumerate(self.priors) if prior.usual.tolist() != [0.0, 1.0]]
-        found = self.deviations(estimates.stems) if known else None
+        found = self.deviations(estimates.stems) if known else estimates.stems
         estimates.info["deviations"] = {self.sources[index]: found.select(-2, index) for index in known}
         return estimates
 
