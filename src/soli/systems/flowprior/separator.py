@@ -63,8 +63,8 @@ class FlowPrior(MonoSeparator):
             Estimates; the flag of each, from `deviations`, where its prior knows its solos' usual likelihood.
         """
         estimates = super().separate(mixture, sample_rate)
+        found = self.deviations(estimates.stems)
         known = [index for index, prior in enumerate(self.priors) if prior.usual.tolist() != [0.0, 1.0]]
-        found = self.deviations(estimates.stems) if known else estimates.stems
         estimates.info["deviations"] = {self.sources[index]: found.select(-2, index) for index in known}
         return estimates
 
