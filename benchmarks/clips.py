@@ -14,12 +14,16 @@ import torch
 from torch import Tensor
 
 import soli
+from soli.baselines.by_name import find_baseline, load_baseline
 from soli.data.layouts import open_dataset
 from soli.data.tracks import Track
 from soli.errors import SoliError
 from soli.evaluation.examples import Example
 from soli.evaluation.journal import Record
 from soli.evaluation.protocols import Protocol
+from soli.evaluation.wrapped import find_wrapped, load_wrapped
+from soli.separator import Separator
+from soli.zoo import load
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -65,6 +69,14 @@ def record_of(name: str, example: Example, estimates: Tensor, seconds: float, pr
             metric: dict(zip(example.references, values.tolist(), strict=True)) for metric, values in found.items()
         },
     )
+
+
+def load_any(name: str) -> Separator:
+    """A model by name or folder, used in any way, or a baseline, as `soli evaluate` knows them."""
+    if find_baseline(name):
+        return load_baseline(name)
+    wrapped = find_wrapped(name)
+    return load_wrapped(wrapped) if wrapped else load(name)
 
 
 def machine() -> dict[str, object]:

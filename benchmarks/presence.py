@@ -23,10 +23,10 @@ from soli.data.tracks import Track
 from soli.errors import SoliError
 from soli.files import model_name
 from soli.presence import judge
+from soli.systems.flowprior.presence import ABSENT_DB, PRESENT_DB
 from soli.systems.flowprior.separator import FlowPrior
 from soli.zoo import load, model_info
 
-PRESENT_DB, ABSENT_DB = -25.0, -50.0
 EVIDENCE = {
     "probability": 0,
     "likelihood": 2,

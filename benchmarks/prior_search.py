@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from clips import RESULTS, folder_name, machine, record_of, run, write_results
+from clips import RESULTS, folder_name, load_any, machine, record_of, run, write_results
 from torch import Tensor
 
 from soli.data.layouts import open_dataset
@@ -43,7 +43,7 @@ from soli.systems.flowprior.paper import InstGlow
 from soli.systems.flowprior.search import Step, wiener
 from soli.systems.flowprior.separator import FlowPrior
 from soli.systems.flowprior.spectrum import analyse, synthesise
-from soli.zoo import load, reconfigured
+from soli.zoo import reconfigured
 
 MARKS = (0, 5, 10, 20, 30, 40, 60, 80, 100, 150)
 
@@ -163,7 +163,7 @@ def main(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(arguments.threads)
     protocol = Seed003Submix() if arguments.submix else Seed003()
     searched_names, beside_names = choose_names(arguments.search), choose_names(arguments.beside)
-    searched = {label: load(name) for label, name in searched_names.items()}
+    searched = {label: load_any(name) for label, name in searched_names.items()}
     beside = {label: find_estimator(name) for label, name in beside_names.items()}
     sources = tuple(arguments.sources.split(","))
     tracks = choose_tracks(open_dataset(arguments.data), arguments.split, arguments.limit)

@@ -19,15 +19,11 @@ import time
 from pathlib import Path
 
 import torch
-from clips import RESULTS, machine, run, table, write_results
+from clips import RESULTS, load_any, machine, run, table, write_results
 
 from soli.audio import AudioReader, AudioWriter
-from soli.baselines.by_name import find_baseline, load_baseline
 from soli.evaluation.selection import choose_names
-from soli.evaluation.wrapped import find_wrapped, load_wrapped
 from soli.files import separate_file
-from soli.separator import Separator
-from soli.zoo import load
 
 RATE = 44100
 IMPORT = "import time; t = time.perf_counter(); import soli; print(time.perf_counter() - t)"
@@ -69,14 +65,6 @@ def main(arguments: argparse.Namespace) -> None:
     text += table(("", "median", "best", "median seconds"), rows)
     text += f"\n`import soli`: median {statistics.median(imports):.3f} s, best {min(imports):.3f} s.\n"
     write_results(arguments.output, data, text)
-
-
-def load_any(name: str) -> Separator:
-    """A model by name or folder, used in any way, or a baseline, as `soli evaluate` knows them."""
-    if find_baseline(name):
-        return load_baseline(name)
-    wrapped = find_wrapped(name)
-    return load_wrapped(wrapped) if wrapped else load(name)
 
 
 def generate(path: Path, seconds: float) -> Path:

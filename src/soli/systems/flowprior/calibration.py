@@ -12,6 +12,8 @@ from soli.dsp.scale import USUAL_LEVEL
 from soli.errors import SoliError
 from soli.systems.flowprior.config import FlowPriorConfig
 from soli.systems.flowprior.presence import (
+    ABSENT_DB,
+    PRESENT_DB,
     evidence,
     fit_logistic,
     usual_likelihood,
@@ -21,7 +23,6 @@ from soli.systems.flowprior.presence import (
 from soli.systems.flowprior.prior import Prior
 from soli.systems.flowprior.separator import FlowPrior
 
-_PRESENT_DB, _ABSENT_DB = -25.0, -50.0  # of the mixture's energy in the same window; nothing is learned in between
 _SILENT = 1e-6  # energy of a window relative to the loudest one of its mixture
 
 
@@ -87,7 +88,7 @@ def _rows(separator: FlowPrior, stems: Tensor) -> list[Tensor]:
 
 def _fit(prior: Prior, likelihood: Tensor, share_db: Tensor, guessed: Tensor, guessed_db: Tensor) -> None:
     """Set the buffers of one prior from its windows, each argument `[W]`."""
-    present, absent = share_db > _PRESENT_DB, share_db < _ABSENT_DB
+    present, absent = share_db > PRESENT_DB, share_db < ABSENT_DB
     if present.sum() < 2:
         return
     prior.usual.copy_(usual_likelihood(likelihood[present]))

@@ -15,6 +15,9 @@ from torch import Tensor
 from soli.systems.flowprior.prior import Prior
 
 WINDOW_SECONDS = 2.0
+PRESENT_DB, ABSENT_DB = -25.0, -50.0
+"""Share of a mixture's energy above which an instrument is there, and below which it is not; in between is neither."""
+
 _SILENT_DB = -60.0
 _N_STEPS, _RIDGE = 50, 1e-3
 
@@ -73,7 +76,7 @@ def evidence(prior: Prior, estimate: Tensor, mixture: Tensor, bands: torch.nn.Mo
     """
     pieces = estimate.unfold(1, frames, frames // 2)  # [B W F n]
     whole = window_energies(mixture, frames).mean(dim=1, keepdim=True)
-    share = 10 * torch.log10(pieces.square().sum(dim=(2, 3)) / whole.clamp(min=1e-9) + 10 ** (_SILENT_DB / 10))
+    share = 10 * torch.log10(window_energies(estimate, frames) / whole.clamp(min=1e-9) + 10 ** (_SILENT_DB / 10))
     batch, n_windows = pieces.shape[:2]
     scores = prior.score(bands(pieces.mT.flatten(0, 1)))
     return Evidence(scores.view(batch, n_windows), share)

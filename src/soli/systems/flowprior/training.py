@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from soli.dsp.frames import analyse
 from soli.dsp.scale import USUAL_LEVEL, power
 from soli.losses import Task
+from soli.systems.flowprior.presence import PRESENT_DB
 from soli.systems.flowprior.random_numbers import draw_seeds, random_numbers_of_its_own
 from soli.systems.flowprior.separator import FlowPrior
 
-_LEAST_SHARE = 0.003  # of the mixture's energy, -25 dB: an instrument below counts as silent
 _LEAST_POWER = 1e-8  # of a mixture: silence is no division by zero, and nothing is learned from it
 
 
@@ -85,7 +85,7 @@ class FlowPriorTask(Task[FlowPrior]):
         error = power(masks * spectrogram[:, None] - targets).mean(dim=(-2, -1))
         mixed = power(spectrogram).mean(dim=(-2, -1))[:, None] + _LEAST_POWER
         own = power(targets).mean(dim=(-2, -1))
-        level = torch.where(own > _LEAST_SHARE * mixed, own + self.mixture_share * mixed, mixed)
+        level = torch.where(own > 10 ** (PRESENT_DB / 10) * mixed, own + self.mixture_share * mixed, mixed)
         return (error / level).mean()  # no logarithm: that would pay most for silence where an instrument is absent
 
     def _nll(self, own: Tensor, targets: Tensor) -> Tensor:

@@ -20,8 +20,8 @@ class RQVAETask(Task[RQVAE]):
         codec_fraction: of the items of a batch whose skips are dropped; of two items or more, at least one is decoded
             with and one without skips.
         subset_probability: that an item keeps only a random subset of its stems, all of them equally likely.
-        decibels: whether that error is a logarithm, silent sources and quiet ones included; else it is the energy
-            relative to the mixture's.
+        decibels: whether the waveform error of separated stems is a logarithm, to which quiet sources and silent ones
+            count as loud ones do; else it is an energy relative to the mixture's.
         magnitude_weight: of the magnitudes of separated stems at the codec's resolutions.
         floor_db: error below which a source has nothing more to gain.
         piece_seconds: length of the pieces on which it is measured.
@@ -103,12 +103,10 @@ class RQVAETask(Task[RQVAE]):
         """Of stems `[B S T]` and complex estimates `[B S N F]`."""
         with torch.autocast(stems.device.type, enabled=False):
             waveforms = self.separator.waveforms(estimates, stems.shape[-1])
-            decibels = self.decibels
-            losses = {
-                "error": separation_error(stems, waveforms, **self.error)
-                if decibels
-                else relative_error(stems, waveforms)
-            }
+            if self.decibels:
+                losses = {"error": separation_error(stems, waveforms, **self.error)}
+            else:
+                losses = {"error": relative_error(stems, waveforms)}
             if self.magnitude_weight:
                 distance = magnitude_distance(stems, waveforms, self.codec_windows)
                 losses["magnitude"] = self.magnitude_weight * distance
